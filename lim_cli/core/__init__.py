@@ -1,0 +1,1 @@
+"""Foundations every other room stands on; imports nothing of ours."""

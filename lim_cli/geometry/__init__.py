@@ -1,0 +1,1 @@
+"""Meshes and what is done to them; knows no model."""
