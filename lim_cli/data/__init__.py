@@ -1,0 +1,1 @@
+"""What the models learn from: procedural animated objects, rigged assets, posed scene folders."""
