@@ -1,0 +1,1 @@
+"""Endless articulated objects from a seed: body plans, kinematics, and a signed-distance renderer."""

@@ -1,0 +1,228 @@
+"""A skeleton with oscillating joints, and the parts it carries.
+
+A bone's frame at phase p is parent * T(offset + shift(p)) * R(rest) * R(swing(p)); a part's is
+bone * scale(p) * T(offset) R S. Everything is evaluated for all phases at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lim_cli.data.procedural.kernels import BALL, BOX, CYLINDER, LOOK_SIZE, ROUND_CONE
+
+
+@dataclass(frozen=True)
+class Wave:
+    """value(phase) = bias + amplitude * sin(2 pi (frequency * phase + offset))."""
+
+    amplitude: float
+    frequency: float = 1.0
+    offset: float = 0.0
+    bias: float = 0.0
+
+    def at(self, phases: np.ndarray) -> np.ndarray:
+        return self.bias + self.amplitude * np.sin(2 * np.pi * (self.frequency * phases + self.offset))
+
+
+@dataclass
+class Bone:
+    parent: int
+    offset: np.ndarray
+    rest: np.ndarray
+    swings: list[tuple[np.ndarray, Wave]] = field(default_factory=list)
+    shifts: list[tuple[np.ndarray, Wave]] = field(default_factory=list)
+    stretch: Wave | None = None
+    spin: tuple[np.ndarray, float] | None = None
+
+
+@dataclass
+class Part:
+    bone: int
+    kind: int
+    shape: tuple[float, float, float, float]
+    frame: np.ndarray
+    look: np.ndarray
+
+
+def rotation(axis: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """Rotations [..., 3, 3] about `axis` by `angles` [...] radians."""
+    axis = np.asarray(axis, np.float64) / max(float(np.linalg.norm(axis)), 1e-9)
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angles = np.asarray(angles, np.float64)[..., None, None]
+    return np.eye(3) + np.sin(angles) * cross + (1 - np.cos(angles)) * (cross @ cross)
+
+
+def affine(linear: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """[..., 4, 4] from a linear part [..., 3, 3] and an offset [..., 3]."""
+    matrix = np.zeros((*linear.shape[:-2], 4, 4))
+    matrix[..., :3, :3], matrix[..., :3, 3], matrix[..., 3, 3] = linear, offset, 1.0
+    return matrix
+
+
+def aim(direction: np.ndarray, twist: float = 0.0) -> np.ndarray:
+    """Rotation [3, 3] taking +y to `direction`."""
+    y = np.asarray(direction, np.float64) / np.linalg.norm(direction)
+    helper = np.array([0.0, 0.0, 1.0]) if abs(y[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
+    x = np.cross(y, helper)
+    x /= np.linalg.norm(x)
+    base = np.stack([x, y, np.cross(x, y)], -1)
+    return base @ rotation(np.array([0.0, 1.0, 0.0]), np.array(twist))
+
+
+class Skeleton:
+    """Built by a body plan with `bone` and the part methods; then posed at any phases."""
+
+    def __init__(self) -> None:
+        self.bones: list[Bone] = []
+        self.parts: list[Part] = []
+        self.squash: Wave | None = None
+        self.bone(-1, (0, 0, 0))
+
+    def bone(
+        self,
+        parent: int,
+        offset: tuple[float, float, float] | np.ndarray,
+        rest: np.ndarray | None = None,
+        swings: list[tuple[tuple[float, float, float], Wave]] | None = None,
+        shifts: list[tuple[tuple[float, float, float], Wave]] | None = None,
+        stretch: Wave | None = None,
+        spin: tuple[tuple[float, float, float], float] | None = None,
+    ) -> int:
+        """Adds a bone and returns its number; `spin` is (axis, turns over the phase interval)."""
+        self.bones.append(
+            Bone(
+                parent,
+                np.asarray(offset, np.float64),
+                np.eye(3) if rest is None else rest,
+                [(np.asarray(axis, np.float64), wave) for axis, wave in swings or []],
+                [(np.asarray(axis, np.float64), wave) for axis, wave in shifts or []],
+                stretch,
+                None if spin is None else (np.asarray(spin[0], np.float64), spin[1]),
+            )
+        )
+        return len(self.bones) - 1
+
+    def _part(
+        self, bone: int, kind: int, shape: tuple[float, float, float, float], frame: np.ndarray, look: np.ndarray
+    ) -> None:
+        row = look.copy()
+        row[12] = max(shape[0], shape[1])
+        self.parts.append(Part(bone, kind, shape, frame, row))
+
+    def cone(
+        self,
+        bone: int,
+        start: np.ndarray | tuple[float, float, float],
+        end: np.ndarray | tuple[float, float, float],
+        radius_start: float,
+        radius_end: float,
+        look: np.ndarray,
+        *,
+        flat: tuple[float, float] = (1.0, 1.0),
+        twist: float = 0.0,
+    ) -> None:
+        """A round cone between two points of the bone's frame; `flat` scales it across."""
+        first, last = np.asarray(start, np.float64), np.asarray(end, np.float64)
+        height = max(float(np.linalg.norm(last - first)), 1.05 * abs(radius_start - radius_end) + 1e-3)
+        direction = last - first if np.linalg.norm(last - first) > 1e-6 else np.array([0.0, 1.0, 0.0])
+        linear = aim(direction, twist) @ np.diag([flat[0], 1.0, flat[1]])
+        self._part(bone, ROUND_CONE, (height, radius_start, radius_end, 0.0), affine(linear, first), look)
+
+    def ball(
+        self,
+        bone: int,
+        centre: np.ndarray | tuple[float, float, float],
+        radii: tuple[float, float, float],
+        look: np.ndarray,
+        turn: np.ndarray | None = None,
+    ) -> None:
+        """An ellipsoid with half axes `radii`."""
+        largest = max(radii)
+        linear = (np.eye(3) if turn is None else turn) @ np.diag([r / largest for r in radii])
+        self._part(bone, BALL, (largest, 0.0, 0.0, 0.0), affine(linear, np.asarray(centre, np.float64)), look)
+
+    def box(
+        self,
+        bone: int,
+        centre: np.ndarray | tuple[float, float, float],
+        half: tuple[float, float, float],
+        look: np.ndarray,
+        *,
+        rounding: float = 0.0,
+        turn: np.ndarray | None = None,
+    ) -> None:
+        linear = np.eye(3) if turn is None else turn
+        rounding = min(rounding, 0.95 * min(half))
+        self._part(bone, BOX, (*half, rounding), affine(linear, np.asarray(centre, np.float64)), look)
+
+    def cylinder(
+        self,
+        bone: int,
+        centre: np.ndarray | tuple[float, float, float],
+        axis: np.ndarray | tuple[float, float, float],
+        radius: float,
+        half_height: float,
+        look: np.ndarray,
+        *,
+        rounding: float = 0.0,
+    ) -> None:
+        linear = aim(np.asarray(axis, np.float64))
+        rounding = min(rounding, 0.95 * min(radius, half_height))
+        self._part(
+            bone, CYLINDER, (radius, half_height, rounding, rounding), affine(linear, np.asarray(centre)), look
+        )
+
+    def part_frames(self, phases: np.ndarray) -> np.ndarray:
+        """World from part [phase, part, 4, 4] (float64) at every phase."""
+        count = len(phases)
+        frames: list[np.ndarray] = []
+        for bone in self.bones:
+            linear = np.broadcast_to(bone.rest, (count, 3, 3))
+            for axis, wave in bone.swings:
+                linear = linear @ rotation(axis, wave.at(phases))
+            if bone.spin is not None:
+                linear = linear @ rotation(bone.spin[0], 2 * np.pi * bone.spin[1] * phases)
+            offset = np.broadcast_to(bone.offset, (count, 3))
+            for axis, wave in bone.shifts:
+                offset = offset + wave.at(phases)[:, None] * axis
+            local = affine(linear, offset)
+            frames.append(local if bone.parent < 0 else frames[bone.parent] @ local)
+        if self.squash is not None:
+            factor = 1.0 + self.squash.at(phases)
+            sides = 1.0 / np.sqrt(factor)
+            squash = affine(
+                np.stack([sides, factor, sides], -1)[:, :, None] * np.eye(3), np.zeros((count, 3))
+            )
+            frames = [squash @ f for f in frames]
+        result = []
+        for part in self.parts:
+            stretch = self.bones[part.bone].stretch
+            frame = frames[part.bone]
+            if stretch is not None:
+                factor = 1.0 + stretch.at(phases)
+                sides = 1.0 / np.sqrt(factor)
+                frame = frame @ affine(
+                    np.stack([sides, factor, sides], -1)[:, :, None] * np.eye(3), np.zeros((count, 3))
+                )
+            result.append(frame @ part.frame)
+        return np.stack(result, 1)
+
+    def shapes(self) -> np.ndarray:
+        """Shape rows [part, 8] float32 as the kernels read them; the scale column is filled per pose."""
+        rows = np.zeros((len(self.parts), 8), np.float32)
+        for row, part in zip(rows, self.parts, strict=True):
+            a, b, c, d = part.shape
+            rounding = d if part.kind == BOX else c if part.kind == CYLINDER else 0.0
+            slope = (b - c) / a if part.kind == ROUND_CONE else 0.0
+            row[:7] = part.kind, a, b, c, rounding, slope, np.sqrt(max(1e-6, 1.0 - slope * slope))
+        return rows
+
+    def looks(self) -> np.ndarray:
+        """Look rows [part, LOOK_SIZE] float32."""
+        rows = np.stack([p.look for p in self.parts]).astype(np.float32)
+        if rows.shape[1] != LOOK_SIZE:
+            raise ValueError(f"expected look rows of {LOOK_SIZE}, got {rows.shape[1]}")
+        return rows

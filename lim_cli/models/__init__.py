@@ -1,0 +1,1 @@
+"""The paper's four networks and what they are made of."""

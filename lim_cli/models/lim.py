@@ -1,0 +1,186 @@
+"""LIM (sec. 3.2, eq. 1) and CanonicalLIM (sec. 3.4, eq. 5): a triplane at any alpha between two keyframes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lim_cli.models.layers import InterpolatorBlock, time_encoding
+from lim_cli.models.lrm import LRM, LRMOutput
+from lim_cli.models.triplane import FieldConfig
+
+
+@dataclass(frozen=True)
+class LIMConfig:
+    """head: `residual` adds to the source's triplane (the paper's form); `warp` also moves both ends' planes.
+
+    guided: both ends' plane features and their local correlation go in beside the paper's inputs.
+    """
+
+    kind: Literal["rgb", "canonical"] = "rgb"
+    width: int = 256
+    heads: int = 4
+    blocks: int = 6
+    time_width: int = 64
+    plane_tokens: int = 16
+    upsample: int = 4
+    token_channels: int = 48
+    head: Literal["warp", "residual"] = "warp"
+    guided: bool = True
+    correlation_radius: int = 4
+    correlation_channels: int = 16
+    reach: float = 0.5
+    field: FieldConfig = field(default_factory=FieldConfig)
+
+
+@dataclass(frozen=True)
+class InterpolationState:
+    """Where a pass starts from: a triplane and the block features F behind it.
+
+    LRM's output at a keyframe is one, LIM's own output another (the recurrence of eq. 3).
+    """
+
+    triplane: Tensor
+    features: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class InterpolationGuide:
+    """What stays fixed over an interval.
+
+    image_tokens: of the target's views (LIM), of both ends' (CanonicalLIM). source, target: LRM's (RGB) outputs
+    at both keyframes; a recurrent pass may pass its own state as source.
+    """
+
+    image_tokens: Tensor
+    source: InterpolationState
+    target: InterpolationState
+
+
+def state_of(output: LRMOutput) -> InterpolationState:
+    return InterpolationState(output.triplane, output.features)
+
+
+class LIM(nn.Module):
+    """state at k_src, guide and alpha [batch] -> state at k_src + alpha (k_tgt - k_src).
+
+    The `warp` head starts as the linear blend (RGB) or as the source itself (canonical) and keeps alpha = 0
+    (and, for RGB, alpha = 1) exact.
+    """
+
+    def __init__(self, config: LIMConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, channels = config.width, config.field.channels
+        tokens = 3 * config.plane_tokens**2
+        self.position = nn.Parameter(0.02 * torch.randn(1, tokens, width))
+        inputs = width + config.time_width
+        if config.guided:
+            inputs += 2 * width
+            self.compare = nn.Conv2d(channels, config.correlation_channels, 1)
+            window = (2 * config.correlation_radius + 1) ** 2
+            side = 2 * config.plane_tokens
+            self.correlate_size = side
+            self.correlation_tokens = nn.Conv2d(window, width, 2, 2)
+        self.input = nn.Linear(inputs, width)
+        self.blocks = nn.ModuleList(
+            InterpolatorBlock(width, config.heads, config.time_width) for _ in range(config.blocks)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, config.token_channels * config.upsample**2)
+        canonical = config.kind == "canonical"
+        planes = channels * (3 if canonical and config.guided else 2 if config.guided else 1)
+        self.head = nn.Sequential(
+            nn.Conv2d(config.token_channels + planes, 96, 3, 1, 1),
+            nn.SiLU(),
+            nn.Conv2d(96, 64, 3, 1, 1),
+            nn.SiLU(),
+        )
+        flows = {"residual": 0, "warp": 2 if canonical else 6}[config.head]
+        self.motion = nn.Conv2d(64, flows + channels, 3, 1, 1)
+        nn.init.zeros_(self.motion.weight)
+        nn.init.zeros_(self.motion.bias)
+
+    def start_from(self, lrm: LRM) -> None:
+        """Initialisation of supplement B, block for block from the last blocks of an LRM."""
+        for block, source in zip(self.blocks, lrm.blocks[-len(self.blocks) :], strict=True):
+            block.start_from(source)
+        with torch.no_grad():
+            self.input.weight.zero_()
+            self.input.bias.zero_()
+            self.input.weight[:, : self.config.width].copy_(torch.eye(self.config.width))
+            if self.config.guided:
+                self.correlation_tokens.weight.mul_(0.1)
+
+    def forward(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> InterpolationState:
+        config = self.config
+        code = time_encoding(alpha, config.time_width)  # [batch, time_width]
+        features = state.features[-len(self.blocks) :]
+        inputs = [features[-1], code[:, None].expand(-1, features[-1].shape[1], -1)]
+        if config.guided:
+            inputs += [guide.source.features[-1], guide.target.features[-1]]
+        tokens = self.input(torch.cat([i.to(features[-1].dtype) for i in inputs], -1)) + self.position
+        if config.guided:
+            tokens = tokens + self._correlation(guide.source.triplane, guide.target.triplane)
+        kept = []
+        for block, feature in zip(self.blocks, features, strict=True):
+            tokens = block(tokens, feature, code, guide.image_tokens)
+            kept.append(tokens)
+        return InterpolationState(self._triplane(tokens, state, guide, alpha), tuple(kept))
+
+    def _correlation(self, source: Tensor, target: Tensor) -> Tensor:
+        """Local correlation of two triplanes as tokens [batch, token, width]."""
+        radius, size = self.config.correlation_radius, self.correlate_size
+        pooled = [F.adaptive_avg_pool2d(t.flatten(0, 1), size) for t in (source, target)]
+        first, second = (F.normalize(self.compare(p).float(), dim=1) for p in pooled)
+        padded = F.pad(second, [radius] * 4)
+        window = 2 * radius + 1
+        shifts = [
+            (first * padded[:, :, i : i + size, j : j + size]).sum(1) for i in range(window) for j in range(window)
+        ]
+        tokens = self.correlation_tokens(torch.stack(shifts, 1))  # [batch * 3, width, side, side]
+        return tokens.unflatten(0, (-1, 3)).permute(0, 1, 3, 4, 2).flatten(1, 3)
+
+    def _triplane(
+        self, tokens: Tensor, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor
+    ) -> Tensor:
+        config = self.config
+        side, up, channels = config.plane_tokens, config.upsample, config.field.channels
+        cells = self.expand(self.norm(tokens)).view(-1, side, side, config.token_channels * up * up)
+        planes = [F.pixel_shuffle(cells.permute(0, 3, 1, 2), up)]
+        source, target = state.triplane.flatten(0, 1), guide.target.triplane.flatten(0, 1)
+        planes.append(source)
+        if config.guided:
+            planes += [guide.source.triplane.flatten(0, 1)] if config.kind == "canonical" else []
+            planes.append(target)
+        motion = self.motion(self.head(torch.cat([p.to(planes[0].dtype) for p in planes], 1))).float()
+        a = alpha.float().repeat_interleave(3).view(-1, 1, 1, 1)
+        residual = motion[:, -channels:]
+        if config.head == "residual":
+            result = source + residual * a
+        elif config.kind == "canonical":
+            flow = config.reach * torch.tanh(motion[:, :2]) * a
+            result = _warp(source, flow) + residual * a
+        else:
+            # as RIFE and FILM do for images: both ends move towards each other, then blend
+            from_source = _warp(source, config.reach * torch.tanh(motion[:, 0:2]) * a)
+            from_target = _warp(target, config.reach * torch.tanh(motion[:, 2:4]) * (1 - a))
+            logits = torch.cat([(1 - a).clamp_min(1e-6).log(), a.clamp_min(1e-6).log()], 1) + motion[:, 4:6]
+            share = logits.softmax(1)
+            result = share[:, :1] * from_source + share[:, 1:] * from_target + residual * (4 * a * (1 - a))
+        return result.unflatten(0, (-1, 3))
+
+
+def _warp(planes: Tensor, flow: Tensor) -> Tensor:
+    """Backward warp of [n, channel, h, w] by displacements [n, 2, h, w] in plane units ([-1, 1] across)."""
+    height, width = planes.shape[-2:]
+    ys = (torch.arange(height, device=planes.device) + 0.5) / height * 2 - 1
+    xs = (torch.arange(width, device=planes.device) + 0.5) / width * 2 - 1
+    grid = torch.stack(torch.meshgrid(ys, xs, indexing="ij")[::-1], -1)
+    return F.grid_sample(
+        planes.float(), grid + flow.permute(0, 2, 3, 1), padding_mode="border", align_corners=False
+    )

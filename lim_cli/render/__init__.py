@@ -1,0 +1,1 @@
+"""Volume rendering of any field; knows no model."""
