@@ -1,0 +1,105 @@
+"""The `lim` command: its table of commands, loaded only when run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from lim_cli.cli.failure import report_error
+from lim_cli.core.errors import InterruptedRun
+
+# name -> (module holding a Typer `app`, one line for `lim --help`)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "reconstruct": ("lim_cli.cli.reconstruct", "Turn a video of one object into an animated mesh (GLB)."),
+    "inspect": ("lim_cli.cli.inspect", "Say what an animated GLB holds."),
+    "weights": ("lim_cli.cli.weights", "List, find and verify the model weights."),
+    "doctor": ("lim_cli.cli.doctor", "Check this machine: versions, devices, speed, weights."),
+}
+
+
+class LazyCommand(TyperCommand):
+    """Stands for a command in listings; `load` imports the real one."""
+
+    def __init__(self, name: str, module: str, text: str) -> None:
+        super().__init__(name, help=text, add_help_option=False)
+        self.module = module
+
+    def load(self) -> Any:
+        command = typer.main.get_command(importlib.import_module(self.module).app)
+        command.name = self.name
+        return command
+
+
+class LazyGroup(TyperGroup):
+    """Lists commands without importing them, so that `lim --help` needs neither torch nor numpy."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands.update({name: LazyCommand(name, *entry) for name, entry in COMMANDS.items()})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, LazyCommand) else command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise InterruptedRun("Interrupted.") from error
+
+
+app = typer.Typer(
+    name="lim",
+    cls=LazyGroup,
+    help="4-D reconstruction: a video of one moving object in, one animated mesh out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"lim {version('lim-cli')}")
+        except PackageNotFoundError:  # run from a checkout that was never installed
+            typer.echo("lim (not installed)")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line (without the program's name) and returns its exit code."""
+    try:
+        app(list(arguments), prog_name="lim")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except (Exception, KeyboardInterrupt) as error:
+        return report_error(error)
+    return 0
+
+
+def main() -> None:
+    """Entry point of the `lim` script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The one output sink: results on stdout, logs and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichProgress
+
+from lim_cli.core.progress import Task, TaskContext
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="More lines on stderr.")]
+
+
+class Output:
+    """Prints results and implements `core.progress.Progress`.
+
+    Bars are drawn only when stderr is a terminal and `quiet` is off; otherwise finished steps are logged
+    when `verbose` is on. NO_COLOR is honoured.
+    """
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+        self.as_json, self.quiet, self.verbose = as_json, quiet, verbose
+        no_color = True if os.environ.get("NO_COLOR") else None
+        self._stderr = Console(stderr=True, no_color=no_color, highlight=False)
+        self._bars: RichProgress | None = None
+
+    # Results
+
+    def result(self, plain: Mapping[str, Any], lines: Sequence[str]) -> None:
+        """The command's result: `plain` as JSON if asked for, else `lines`."""
+        text = json.dumps(plain, indent=2, default=str) if self.as_json else "\n".join(lines)
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    # Logs
+
+    def log(self, message: str) -> None:
+        """One line for the user on stderr, dropped by -q."""
+        if not self.quiet:
+            self._stderr.print(message, markup=False, soft_wrap=True)
+
+    def detail(self, message: str) -> None:
+        """One line on stderr, only with -v."""
+        if self.verbose:
+            self.log(message)
+
+    def error(self, message: str) -> None:
+        """One line on stderr, never dropped."""
+        self._stderr.print(message, markup=False, soft_wrap=True)
+
+    # Progress
+
+    def task(self, description: str, total: int | None = None) -> TaskContext:
+        """A step: a bar with description, count and time left while it runs. Steps may nest."""
+        if self.quiet or not self._stderr.is_terminal:
+            return self._silent_task(description)
+        return self._drawn_task(description, total)
+
+    @contextmanager
+    def _silent_task(self, description: str) -> Iterator[Task]:
+        yield _NoTask()
+        self.detail(f"{description}: done")
+
+    @contextmanager
+    def _drawn_task(self, description: str, total: int | None) -> Iterator[Task]:
+        outermost = self._bars is None
+        if self._bars is None:
+            self._bars = RichProgress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=self._stderr,
+                transient=True,
+            )
+            self._bars.start()
+        bars = self._bars
+        task_id = bars.add_task(description, total=total)
+        try:
+            yield _DrawnTask(bars, task_id)
+        finally:
+            bars.remove_task(task_id)
+            if outermost:
+                bars.stop()
+                self._bars = None
+        self.detail(f"{description}: done")
+
+
+class _NoTask:
+    def advance(self, count: int = 1) -> None:
+        pass
+
+    def describe(self, text: str) -> None:
+        pass
+
+
+class _DrawnTask:
+    def __init__(self, bars: RichProgress, task_id: TaskID) -> None:
+        self._bars, self._task_id = bars, task_id
+
+    def advance(self, count: int = 1) -> None:
+        self._bars.advance(self._task_id, count)
+
+    def describe(self, text: str) -> None:
+        self._bars.update(self._task_id, description=text)

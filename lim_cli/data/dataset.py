@@ -1,0 +1,95 @@
+"""Endless samples by number: sample i of a split is the same whoever draws it, whenever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lim_cli.data.animated_object import AnimatedObject
+from lim_cli.data.procedural.procedural_object import ProceduralObject
+from lim_cli.data.samples import SampleSpec, draw_sample
+
+_SPLITS = {"train": 1, "eval": 2}
+
+
+class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
+    """Samples of procedural objects, and of a rigged-asset library for a share of them.
+
+    Two neighbouring samples may show one object (`repeat`), since drawing an object costs as much as a view.
+    The `eval` split draws from other seeds than `train` ever does.
+    """
+
+    def __init__(
+        self,
+        spec: SampleSpec,
+        *,
+        seed: int = 0,
+        split: Literal["train", "eval"] = "train",
+        repeat: int = 2,
+        assets: Path | None = None,
+        asset_share: float = 0.25,
+        length: int = 2**40,
+    ) -> None:
+        self.spec, self.seed, self.split, self.repeat = spec, seed, split, repeat
+        self.assets, self.asset_share, self.length = assets, asset_share, length
+        self._library: object | None = None
+        self._last: tuple[int, AnimatedObject] | None = None
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        key = [_SPLITS[self.split], self.seed]
+        number = index // self.repeat
+        if self._last is None or self._last[0] != number:
+            self._last = (number, self._draw(np.random.default_rng([*key, 0, number])))
+        return draw_sample(self._last[1], np.random.default_rng([*key, 1, index]), self.spec)
+
+    def _draw(self, rng: np.random.Generator) -> AnimatedObject:
+        if self.assets is not None and rng.uniform() < self.asset_share:
+            from lim_cli.data.asset_library import AssetLibrary, load_pack
+
+            if self._library is None:
+                self._library = load_pack(self.assets) if self.assets.is_file() else AssetLibrary(self.assets)
+            library: AssetLibrary = self._library  # type: ignore[assignment]
+            return library.draw(rng)
+        return ProceduralObject.draw(rng)
+
+
+class _FromHere(Sampler[int]):
+    """Sample numbers start, start + stride, ...: where a resumed run, or one of several processes, goes on."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        self.start, self.stop = start, stop
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.start, self.stop))
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def sample_loader(
+    dataset: ProceduralDataset, *, batch_size: int, start: int, stop: int, workers: int
+) -> DataLoader[dict[str, torch.Tensor]]:
+    """Batches of samples start .. stop - 1 in order; `workers` loader processes (0: in this one)."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=_FromHere(start, stop),
+        num_workers=workers,
+        drop_last=True,
+        pin_memory=torch.cuda.is_available(),
+        prefetch_factor=4 if workers else None,
+        persistent_workers=False,
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)

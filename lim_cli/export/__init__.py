@@ -1,0 +1,1 @@
+"""Writes tracked, textured meshes to files that other programs read."""

@@ -1,0 +1,49 @@
+"""Which frames of a track a linear morph animation must keep."""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+
+
+def choose_frames(
+    vertices: np.ndarray, times: np.ndarray, *, max_frames: int, tolerance: float
+) -> tuple[np.ndarray, float]:
+    """Frames to keep, ends included, and the largest error of the ones left out.
+
+    While all frames fit, all are kept. Otherwise frames are added one after another where linear
+    interpolation is worst, until every dropped frame is within `tolerance` or `max_frames` is reached.
+
+    Args:
+        vertices: [time, vertex, 3]; times: [time] seconds.
+        max_frames: at least 2. tolerance: largest vertex error accepted, world units.
+
+    Returns:
+        kept frame indices [kept] int64, increasing; largest distance of a vertex from where it should be.
+    """
+    count = len(times)
+    if max_frames < 2:
+        raise ValueError(f"expected max_frames >= 2, got {max_frames}")
+    if count <= max_frames:
+        return np.arange(count), 0.0
+    kept = {0, count - 1}
+    segments = [_worst(vertices, times, 0, count - 1)]
+    while len(kept) < max_frames and -segments[0][0] > tolerance:
+        _, middle, start, end = heapq.heappop(segments)
+        kept.add(middle)
+        heapq.heappush(segments, _worst(vertices, times, start, middle))
+        heapq.heappush(segments, _worst(vertices, times, middle, end))
+    return np.array(sorted(kept)), max(0.0, -segments[0][0])
+
+
+def _worst(vertices: np.ndarray, times: np.ndarray, start: int, end: int) -> tuple[float, int, int, int]:
+    """(-error, frame, start, end) of the frame between two kept ones that interpolation misses most."""
+    largest, frame = -1.0, start
+    for middle in range(start + 1, end):
+        alpha = np.float32((times[middle] - times[start]) / (times[end] - times[start]))
+        guess = vertices[start] + alpha * (vertices[end] - vertices[start])
+        error = float(np.sqrt(np.max(np.sum((guess - vertices[middle]) ** 2, axis=1))))
+        if error > largest:
+            largest, frame = error, middle
+    return -largest, frame, start, end

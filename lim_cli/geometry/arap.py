@@ -1,0 +1,163 @@
+"""As-rigid-as-possible fitting of a mesh to canonical matches (Sorkine and Alexa 2007; paper's supplement).
+
+    E(v) = sum_i c_i |v_i - t_i|^2
+         + stiffness * sum_i sum_{j in N(i)} w_ij |(v_i - v_j) - R_i (r_i - r_j)|^2
+         + temporal * sum_i |v_i - p_i|^2
+
+v are the vertices sought, t the matched targets with confidence c, r the rest shape, R_i a rotation per
+vertex and p a prediction. Local step: every R_i by SVD. Global step: one sparse linear system. Edge weights
+are scaled to a mean of one per vertex, so `stiffness` means the same on every mesh.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import linalg
+
+from lim_cli.core.errors import NumericalError
+
+EdgeWeights = Literal["uniform", "cotangent"]
+# Keeps the system solvable where no vertex of a piece is matched: it then stays where it was.
+_ANCHOR = 1e-4
+
+
+class ArapSolver:
+    """Fits one topology to the targets of one time after another.
+
+    Args:
+        rest_vertices: [vertex, 3] the shape whose edges are to be kept, world frame.
+        faces: [face, 3].
+        edge_weights: `cotangent` follows the surface (negative weights are cut to a small positive one);
+            `uniform` follows the triangulation and never degenerates.
+    """
+
+    def __init__(
+        self, rest_vertices: np.ndarray, faces: np.ndarray, edge_weights: EdgeWeights = "cotangent"
+    ) -> None:
+        self.faces = faces
+        count = len(rest_vertices)
+        weights = _edge_weights(rest_vertices.astype(np.float64), faces, edge_weights)  # csr, symmetric
+        self._source = np.repeat(np.arange(count), np.diff(weights.indptr))
+        self._target = weights.indices
+        self._rest_edges = rest_vertices.astype(np.float64)[self._source] - rest_vertices[self._target]
+        self._weighted_rest = weights.data[:, None] * self._rest_edges
+        # Row i sums over the directed edges that leave vertex i.
+        ones = np.ones(len(weights.indices))
+        self._sum_edges = sparse.csr_matrix(
+            (ones, np.arange(len(ones)), weights.indptr), shape=(count, len(ones))
+        )
+        degree = np.asarray(weights.sum(axis=1)).ravel()
+        self._laplacian = (sparse.diags(degree) - weights).tocsc()
+        self._factor: linalg.SuperLU | None = None
+        self._factor_key: tuple[bytes, float, float] | None = None
+
+    def fit(
+        self,
+        previous: np.ndarray,
+        targets: np.ndarray,
+        confidence: np.ndarray,
+        *,
+        stiffness: float = 1.0,
+        iterations: int = 4,
+        prediction: np.ndarray | None = None,
+        temporal: float = 0.0,
+    ) -> np.ndarray:
+        """Vertices [vertex, 3] float32 that minimise the energy, starting from `previous`.
+
+        Args:
+            previous: [vertex, 3] at the previous time, world frame; the start; unmatched pieces keep it.
+            targets: [vertex, 3], world frame. confidence: [vertex] in [0, 1].
+            stiffness: weight of the rigidity; 0.3 follows noise, 10 hardly bends.
+            iterations: local-global rounds.
+            prediction: [vertex, 3], for instance constant velocity; `previous` when left out.
+            temporal: weight of the pull to the prediction.
+
+        Raises:
+            NumericalError: targets or confidence are NaN or infinite.
+        """
+        if targets.shape != previous.shape or confidence.shape != previous.shape[:1]:
+            raise ValueError(
+                f"expected targets {previous.shape} and confidence {previous.shape[:1]}, got {targets.shape} "
+                f"and {confidence.shape}"
+            )
+        if not (np.isfinite(targets).all() and np.isfinite(confidence).all()):
+            raise NumericalError(
+                "Tracking received NaN or infinite matches; the canonical model may be damaged."
+            )
+        vertices = previous.astype(np.float64)
+        anchor = vertices if prediction is None else prediction.astype(np.float64)
+        pull = confidence.astype(np.float64)[:, None] * targets + (temporal + _ANCHOR) * anchor
+        factor = self._factorise(confidence, stiffness, temporal)
+        for _ in range(iterations):
+            rotations = self._rotations(vertices)
+            vertices = factor.solve(pull + 2.0 * stiffness * self._rotated_edges(rotations))
+        return vertices.astype(np.float32)
+
+    def _factorise(self, confidence: np.ndarray, stiffness: float, temporal: float) -> linalg.SuperLU:
+        """Factor of diag(c + temporal) + 2 stiffness L, kept while the weights stay the same."""
+        key = (confidence.tobytes(), stiffness, temporal)
+        if self._factor is None or key != self._factor_key:
+            diagonal = sparse.diags(confidence.astype(np.float64) + temporal + _ANCHOR)
+            matrix = (diagonal + 2.0 * stiffness * self._laplacian).tocsc()
+            options = {"SymmetricMode": True}
+            self._factor = linalg.splu(
+                matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options
+            )
+            self._factor_key = key
+        return self._factor
+
+    def _rotations(self, vertices: np.ndarray) -> np.ndarray:
+        """Local step: R_i [vertex, 3, 3] that best turns the rest edges of vertex i into the present ones."""
+        edges = vertices[self._source] - vertices[self._target]
+        outer = (edges[:, :, None] * self._weighted_rest[:, None, :]).reshape(-1, 9)
+        covariance = (self._sum_edges @ outer).reshape(-1, 3, 3)  # sum w e r^T
+        u, _, vt = np.linalg.svd(covariance)
+        u[:, :, 2] *= np.sign(np.linalg.det(u) * np.linalg.det(vt))[:, None]
+        return np.asarray(u @ vt)
+
+    def _rotated_edges(self, rotations: np.ndarray) -> np.ndarray:
+        """Right-hand side [vertex, 3]: sum_j w_ij (R_i + R_j) / 2 (r_i - r_j)."""
+        mean = 0.5 * (rotations[self._source] + rotations[self._target])
+        return np.asarray(self._sum_edges @ np.einsum("eab,eb->ea", mean, self._weighted_rest))
+
+
+def arap_fit(
+    mesh_prev_vertices: np.ndarray,
+    faces: np.ndarray,
+    targets: np.ndarray,
+    confidence: np.ndarray,
+    *,
+    rest_vertices: np.ndarray,
+    stiffness: float = 1.0,
+    iterations: int = 4,
+) -> np.ndarray:
+    """One fit without keeping a solver; see `ArapSolver.fit`. All vertex arrays [vertex, 3], world frame."""
+    solver = ArapSolver(rest_vertices, faces)
+    return solver.fit(mesh_prev_vertices, targets, confidence, stiffness=stiffness, iterations=iterations)
+
+
+def _edge_weights(vertices: np.ndarray, faces: np.ndarray, kind: EdgeWeights) -> sparse.csr_matrix:
+    """Symmetric weights [vertex, vertex], mean row sum one."""
+    count = len(vertices)
+    rows, columns, values = [], [], []
+    for corner in range(3):
+        at, i, j = faces[:, corner], faces[:, (corner + 1) % 3], faces[:, (corner + 2) % 3]
+        first, second = vertices[i] - vertices[at], vertices[j] - vertices[at]
+        if kind == "cotangent":
+            doubled = np.linalg.norm(np.cross(first, second), axis=1)
+            value = 0.5 * np.sum(first * second, axis=1) / np.maximum(doubled, 1e-12)
+        else:
+            value = np.full(len(faces), 0.5)
+        rows += [i, j]
+        columns += [j, i]
+        values += [value, value]
+    matrix = sparse.coo_matrix(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(count, count)
+    ).tocsr()
+    # Needle triangles give cotangents in the thousands, obtuse ones negative: both break the local step.
+    matrix.data = np.clip(matrix.data, 0.05, 5.0)
+    mean_degree = float(matrix.sum()) / max(count, 1)
+    return (matrix / max(mean_degree, 1e-12)).tocsr()

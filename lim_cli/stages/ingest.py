@@ -1,0 +1,59 @@
+"""Stage 00: from a clip to square frames with a matte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lim_cli.artifacts.store import ClipArtifact
+from lim_cli.core.progress import Progress, SilentProgress
+from lim_cli.video.cropping import square_crop
+from lim_cli.video.matting import matte
+from lim_cli.video.reading import DEFAULT_FPS, MAX_FRAMES, MAX_SIDE, read_clip
+
+STAGE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class IngestConfig:
+    """How a clip is read, matted and cropped.
+
+    start, end: seconds kept. matte: a mode of `video.matting` or a folder of masks. input_fps: frames per
+    second of picture folders. size: pixels on a side of the result. margin: free space about the object, as
+    a share of its extent. max_frames: longer clips are thinned evenly. max_side: pixels, frames are shrunk
+    to it while they are decoded.
+    """
+
+    start: float | None = None
+    end: float | None = None
+    matte: str = "auto"
+    input_fps: float = DEFAULT_FPS
+    size: int = 256
+    margin: float = 0.1
+    max_frames: int = MAX_FRAMES
+    max_side: int = MAX_SIDE
+
+
+def run(input_path: Path | str, config: IngestConfig, *, progress: Progress | None = None) -> ClipArtifact:
+    """Reads, mattes and crops a clip.
+
+    Raises:
+        InputError: the clip cannot be used; the text says why.
+        MissingError: the matting asked for is not installed.
+    """
+    progress = progress or SilentProgress()
+    # 1. Frames [time, height, width, 4] and their real times.
+    clip = read_clip(
+        input_path,
+        start=config.start,
+        end=config.end,
+        max_frames=config.max_frames,
+        max_side=config.max_side,
+        input_fps=config.input_fps,
+        progress=progress,
+    )
+    # 2. Alpha becomes the object's opacity.
+    clip = matte(clip, config.matte, progress=progress)
+    # 3. One square for the whole clip: [time, size, size, 4].
+    clip, crop = square_crop(clip, margin=config.margin, size=config.size)
+    return ClipArtifact(rgba=clip.rgba, times=clip.times, crop=crop)

@@ -1,0 +1,1 @@
+"""One training loop, one task per model."""

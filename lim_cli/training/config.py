@@ -1,0 +1,75 @@
+"""What a training run is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lim_cli.core.errors import ConfigError
+from lim_cli.training.losses import FieldLossWeights
+
+TaskName = Literal["lrm", "lim", "canonical_lrm", "canonical_lim", "views"]
+
+
+@dataclass(frozen=True)
+class LIMLossWeights:
+    """L_T and L_causal are the paper's (sec. 3.3); distillation and truth are ours."""
+
+    triplane: float = 0.1
+    causal: float = 1.0
+    distil: float = 1.0
+    distil_values: float = 4.0
+    truth: float = 0.5
+    features: float = 0.05
+    causal_share: float = 0.5
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A run. steps: length of the schedule; minutes: if set, the schedule is followed by wall time instead
+
+    (and is then not repeatable to the bit). teacher, canonical_teacher: folders of the frozen models.
+    """
+
+    task: TaskName = "lrm"
+    preset: Literal["paper", "small", "tiny"] = "small"
+    steps: int = 10_000
+    minutes: float | None = None
+    batch_size: int = 16
+    optimizer: Literal["muon", "adam"] = "muon"
+    learning_rate: float = 1e-3
+    matrix_learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: int = 100
+    clip_norm: float = 1.0
+    precision: Literal["auto", "no", "bf16"] = "auto"
+    compile: bool = False
+    seed: int = 0
+    workers: int = 1
+    rays: int = 384
+    points: int = 2048
+    surface: int = 768
+    clip_length: int = 9
+    lift_drop: float = 0.08
+    degrade: float = 0.25
+    assets: str | None = None
+    asset_share: float = 0.25
+    initial: str | None = None
+    teacher: str | None = None
+    canonical_teacher: str | None = None
+    log_every: int = 50
+    evaluate_every: int = 2000
+    evaluate_samples: int = 64
+    checkpoint_minutes: float = 10.0
+    field_loss: FieldLossWeights = field(default_factory=FieldLossWeights)
+    lim_loss: LIMLossWeights = field(default_factory=LIMLossWeights)
+    lim_blocks: int = 6
+    lim_head: Literal["warp", "residual"] = "warp"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch_size < 1:
+            raise ConfigError("steps and batch_size must be at least 1.")
+        if self.task in ("lim", "canonical_lim") and self.teacher is None:
+            raise ConfigError(f"Training {self.task} needs --teacher FOLDER: the trained LRM it interpolates.")
+        if self.task == "canonical_lim" and self.canonical_teacher is None:
+            raise ConfigError("Training canonical_lim needs --canonical-teacher FOLDER: the trained CanonicalLRM.")

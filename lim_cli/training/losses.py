@@ -1,0 +1,100 @@
+"""Losses on a triplane's field: direct 3-D, rays, distillation of one field into another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lim_cli.models.triplane import FieldDecoder, density
+from lim_cli.render.marching import march_rays
+
+
+@dataclass(frozen=True)
+class FieldLossWeights:
+    """The paper's losses are the ray terms (sec. 3.1); the direct 3-D terms are ours (0 switches a term off)."""
+
+    occupancy: float = 1.0
+    surface: float = 4.0
+    ray_values: float = 4.0
+    ray_opacity: float = 0.4
+    ray_depth: float = 0.2
+    softness: float = 0.025
+    ray_samples: int = 48
+
+
+def field_losses(
+    field: FieldDecoder,
+    triplane: Tensor,
+    labels: Mapping[str, Tensor],
+    weights: FieldLossWeights,
+    generator: torch.Generator,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of a triplane [batch, 3, c, h, w] against labels of one instant (the keys of `data.samples`, no time axis).
+
+    Occupancy: BCE of the logit against sigmoid(-sdf / softness). Surface: squared error of colour (or canonical
+    XYZ) on the surface. Rays: squared error of rendered values on white (canonical: on the object), BCE of
+    opacity, L1 of ray length.
+    """
+    canonical = field.config.kind == "canonical"
+    terms: dict[str, Tensor] = {}
+    points = torch.cat([labels["points"], labels["surface"]], 1).float()
+    count = labels["points"].shape[1]
+    logit, values = field(triplane, points)
+    target = torch.sigmoid(-labels["sdf"].float() / weights.softness)
+    terms["occupancy"] = weights.occupancy * F.binary_cross_entropy_with_logits(logit[:, :count], target)
+    on_surface = labels["surface_canonical" if canonical else "surface_rgb"].float()
+    terms["surface"] = weights.surface * F.mse_loss(values[:, count:], on_surface)
+
+    def densities(places: Tensor) -> tuple[Tensor, Tensor]:
+        logits, found = field(triplane, places)
+        return density(logits), found
+
+    origins, directions = labels["origins"].float(), labels["directions"].float()
+    render = march_rays(densities, origins, directions, samples=weights.ray_samples, generator=generator)
+    mask = labels["ray_mask"].float()
+    opacity = render.opacity.clamp(1e-4, 1 - 1e-4)
+    if canonical:
+        truth = labels["ray_canonical"].float()
+        error = (render.values / opacity[..., None] - truth).square().mean(-1) * mask * (opacity.detach() > 0.3)
+        terms["ray_values"] = weights.ray_values * error.mean()
+    else:
+        truth = labels["ray_rgb"].float() * mask[..., None] + 1 - mask[..., None]
+        rendered = render.values + 1 - render.opacity[..., None]
+        terms["ray_values"] = weights.ray_values * F.mse_loss(rendered, truth)
+    terms["ray_opacity"] = weights.ray_opacity * F.binary_cross_entropy(opacity.float(), mask)
+    both = mask * (opacity.detach() > 0.3)
+    terms["ray_depth"] = weights.ray_depth * ((render.ray_length - labels["ray_length"].float()).abs() * both).mean()
+    with torch.no_grad():
+        solid = render.opacity > 0.5
+        terms_only = {
+            "iou": ((solid & (mask > 0.5)).sum() / (solid | (mask > 0.5)).sum().clamp_min(1)).detach(),
+        }
+        if not canonical:
+            terms_only["psnr"] = -10 * torch.log10(F.mse_loss(rendered, truth).clamp_min(1e-8))
+            inside = ((rendered - truth).square().mean(-1) * mask).sum() / mask.sum().clamp_min(1)
+            terms_only["psnr_fg"] = -10 * torch.log10(inside.clamp_min(1e-8))
+        else:
+            terms_only["xyz_rms"] = (error.sum() / both.sum().clamp_min(1) * 3).sqrt()
+    total = torch.stack(list(terms.values())).sum()
+    return total, {**{k: v.detach() for k, v in terms.items()}, **terms_only}
+
+
+def distillation_loss(
+    field: FieldDecoder, predicted: Tensor, teacher: Tensor, points: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Distance of two decoded fields at points [batch, point, 3]: smooth-L1 of logits cut to [-4, 2], and
+
+    squared error of values weighted by the teacher's occupancy. A higher floor (-2) would make fog free.
+    """
+    with torch.no_grad():
+        logit_true, values_true = field(teacher, points)
+    logit, values = field(predicted, points)
+    logit, logit_true = 0.9 * logit.clamp(-4, 2) + 0.1 * logit, logit_true.clamp(-4, 2)
+    weight = torch.sigmoid(3 * logit_true)
+    shape = F.smooth_l1_loss(logit, logit_true)
+    colour = ((values - values_true).square().mean(-1) * weight).mean()
+    return shape, colour

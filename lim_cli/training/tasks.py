@@ -1,0 +1,303 @@
+"""One task per model: what it learns from, and its loss. A task is the module the loop optimises."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lim_cli.core.camera import Cameras
+from lim_cli.core.config import to_plain
+from lim_cli.data.samples import SampleSpec
+from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, state_of
+from lim_cli.models.lrm import LRM, LRMOutput, encode_canonical, premultiplied
+from lim_cli.models.presets import lim_config, load_lim, load_lrm, lrm_config
+from lim_cli.training.config import TrainConfig
+from lim_cli.training.losses import distillation_loss, field_losses
+
+Batch = dict[str, Tensor]
+_LABELS = (
+    "origins", "directions", "ray_rgb", "ray_canonical", "ray_mask", "ray_length", "points", "sdf", "surface",
+    "surface_rgb", "surface_canonical",
+)  # fmt: skip
+
+
+class Task(nn.Module):
+    """forward(batch, generator) -> (loss, metrics); `model` is what is saved, `plain` its configuration."""
+
+    model: nn.Module
+    spec: SampleSpec
+    plain: dict[str, Any]
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def blocks(self) -> list[nn.Module]:
+        """Repeated modules worth compiling."""
+        return []
+
+
+def instant(batch: Batch, index: int) -> Batch:
+    """Labels of the index-th labelled instant, without the time axis."""
+    return {name: batch[name][:, index] for name in _LABELS}
+
+
+def rig_of(batch: Batch) -> Cameras:
+    size = batch["views"].shape[-2:]
+    return Cameras(batch["world_from_camera"], batch["intrinsics"], (size[0], size[1]))
+
+
+def views_of(batch: Batch) -> Tensor:
+    """[batch, time, view, 4, h, w] premultiplied, in [0, 1]."""
+    return premultiplied(batch["views"].float() / 255)
+
+
+def canonical_of(batch: Batch) -> Tensor:
+    """Canonical views [batch, time, view, 4, h, w] as CanonicalLRM reads them."""
+    mask = (batch["views"][..., 3:, :, :] > 127).float()
+    return encode_canonical(batch["canonical"].float(), mask)
+
+
+class LRMTask(Task):
+    """LRM on RGB, or CanonicalLRM on canonical XYZ (sec. 3.1, 3.4)."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        self.canonical = config.task == "canonical_lrm"
+        kind = "canonical" if self.canonical else "rgb"
+        lrm = lrm_config(config.preset, kind)  # type: ignore[arg-type]
+        self.model = LRM(lrm)
+        if config.initial is not None:
+            source = load_lrm(Path(config.initial))
+            tensors = source.state_dict()
+            if source.config.field.kind != kind:  # the last layer means something else
+                tensors = {k: v for k, v in tensors.items() if not k.startswith("field.output")}
+            self.model.load_state_dict(tensors, strict=source.config.field.kind == kind)
+        self.plain = to_plain(lrm)
+        self.spec = SampleSpec(
+            size=lrm.encoder.image_size,
+            rays=config.rays,
+            points=config.points,
+            surface=config.surface,
+            canonical=self.canonical,
+        )
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.model.blocks, *self.model.encoder.blocks]  # type: ignore[union-attr,list-item]
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        views = (canonical_of(batch) if self.canonical else views_of(batch))[:, 0]
+        kept = None
+        if self.training:
+            draw = torch.rand(len(views), generator=generator, device=views.device)
+            kept = (draw >= self.config.lift_drop).to(views.dtype)
+            views = degrade(views, self.config.degrade, generator)
+        output: LRMOutput = self.model(views, rig_of(batch), lift_kept=kept)
+        lrm: LRM = self.model  # type: ignore[assignment]
+        return field_losses(lrm.field, output.triplane, instant(batch, 0), self.config.field_loss, generator)
+
+
+def degrade(views: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Blurs views 1 to 3 of some samples, as generated views are: [batch, view, 4, h, w]."""
+    batch, view = views.shape[:2]
+    blurred = views.flatten(0, 1)
+    side = views.shape[-1]
+    small = F.interpolate(blurred, scale_factor=0.34, mode="bilinear", antialias=True)
+    blurred = F.interpolate(small, size=(side, side), mode="bilinear").unflatten(0, (batch, view))
+    chosen = torch.rand(batch, 1, 1, 1, 1, generator=generator, device=views.device) < share
+    amount = torch.rand(batch, 1, 1, 1, 1, generator=generator, device=views.device)
+    amount = amount * chosen * (torch.arange(view, device=views.device) > 0).view(1, -1, 1, 1, 1)
+    return torch.lerp(views, blurred, amount.to(views.dtype))
+
+
+class LIMTask(Task):
+    """LIM, or CanonicalLIM (sec. 3.2-3.4, eq. 1-5), over frozen LRMs."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        self.canonical = config.task == "canonical_lim"
+        kind = "canonical" if self.canonical else "rgb"
+        frozen = [load_lrm(Path(str(config.teacher)))]
+        if self.canonical:
+            frozen.append(load_lrm(Path(str(config.canonical_teacher))))
+        for teacher in frozen:
+            teacher.requires_grad_(False)
+        self._frozen = tuple(frozen)  # a tuple, so that they are no part of what is saved or optimised
+        lim = lim_config(config.preset, kind, blocks=config.lim_blocks, head=config.lim_head)  # type: ignore[arg-type]
+        self.model = LIM(lim)
+        self.model.start_from(frozen[-1])
+        if config.initial is not None:
+            self._start_from_lim(load_lim(Path(config.initial)))
+        self.plain = to_plain(lim)
+        self.spec = SampleSpec(
+            instants="triplet",
+            size=frozen[0].config.encoder.image_size,
+            rays=config.rays,
+            points=config.points,
+            surface=config.surface,
+            canonical=self.canonical,
+            labelled=(0, 1, 2) if not self.canonical else (1,),
+        )
+
+    def _start_from_lim(self, source: LIM) -> None:
+        own = self.model.state_dict()
+        tensors = {k: v for k, v in source.state_dict().items() if k in own and own[k].shape == v.shape}
+        if source.config.kind != self.model.config.kind:  # type: ignore[union-attr]
+            tensors = {k: v for k, v in tensors.items() if not k.startswith(("motion", "head"))}
+        self.model.load_state_dict(tensors, strict=False)
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.model.blocks, *(b for t in self._frozen for b in (*t.blocks, *t.encoder.blocks))]  # type: ignore[union-attr,list-item]
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        for teacher in self._frozen:
+            teacher._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.no_grad():
+            state, guide, teacher = self._interval(batch)
+        lrm = self._frozen[-1]
+        lim: LIM = self.model  # type: ignore[assignment]
+        weights = self.config.lim_loss
+        alpha = batch["alpha"][:, 1]
+
+        # 1. L_T (eq. 2): the triplane at alpha_mid against LRM's at the true keyframe
+        mid = lim(state, guide, alpha)
+        points = self._points(batch, generator)
+        terms = self._matching(lrm, mid, teacher, points)
+        metrics = {k: v.detach() for k, v in terms.items()}
+        loss = torch.stack(list(terms.values())).sum()
+
+        # 2. the truth at alpha_mid
+        labels = instant(batch, batch["points"].shape[1] // 2)
+        truth, found = field_losses(lrm.field, mid.triplane, labels, self.config.field_loss, generator)
+        loss = loss + weights.truth * truth
+        metrics |= found
+
+        # 3. L_causal (eq. 3): to alpha_rand, then on from LIM's own features, against the direct pass to delta
+        if weights.causal > 0:
+            some = slice(0, max(1, int(len(alpha) * weights.causal_share)))
+            delta = alpha[some]
+            alpha_rand = delta * torch.rand(delta.shape, generator=generator, device=delta.device)
+            guide_some = _guide_slice(guide, some)
+            first = lim(_state_slice(state, some), guide_some, alpha_rand)
+            # erratum: eq. 3 prints the images at k_src + delta, which need not exist; the fraction
+            # (delta - alpha_rand) / (1 - alpha_rand) shows that the pass is conditioned on images(k_tgt)
+            onward = guide_some
+            if not self.canonical:
+                onward = InterpolationGuide(guide_some.image_tokens, first, guide_some.target)
+            second = lim(first, onward, (delta - alpha_rand) / (1 - alpha_rand))
+            direct = InterpolationState(mid.triplane[some].detach(), tuple(f[some].detach() for f in mid.features))
+            causal = torch.stack(list(self._matching(lrm, second, direct, points[some]).values())).sum()
+            loss = loss + weights.causal * causal
+            metrics["causal"] = causal.detach()
+        return loss, metrics
+
+    def _interval(self, batch: Batch) -> tuple[InterpolationState, InterpolationGuide, InterpolationState]:
+        """Source state, guide and the teacher's state at the middle."""
+        rgb_lrm = self._frozen[0]
+        count = len(batch["views"])
+        rig = rig_of(batch)
+        views = views_of(batch)
+        chosen = (0, 2) if self.canonical else (0, 1, 2)
+        output = _encode(rgb_lrm, views[:, list(chosen)], rig)
+        source, target = output[slice(0, count)], output[slice(-count, None)]
+        if not self.canonical:
+            middle = output[slice(count, 2 * count)]
+            guide = InterpolationGuide(target.image_tokens, state_of(source), state_of(target))
+            return state_of(source), guide, state_of(middle)
+        guide = InterpolationGuide(
+            torch.cat([source.image_tokens, target.image_tokens], 1), state_of(source), state_of(target)
+        )
+        canonical = _encode(self._frozen[1], canonical_of(batch)[:, [0, 1]], rig)
+        return state_of(canonical[slice(0, count)]), guide, state_of(canonical[slice(count, None)])
+
+    def _points(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Where fields are compared: near the surfaces of all labelled instants, and everywhere."""
+        points = batch["points"].flatten(1, 2)
+        pick = torch.randperm(points.shape[1], generator=generator, device=points.device)[:2048]
+        return points[:, pick].float()
+
+    def _matching(
+        self, lrm: LRM, found: InterpolationState, wanted: InterpolationState, points: Tensor
+    ) -> dict[str, Tensor]:
+        weights = self.config.lim_loss
+        scale = wanted.triplane.square().mean().clamp_min(1e-6)
+        terms = {"triplane": weights.triplane * F.mse_loss(found.triplane, wanted.triplane) / scale}
+        if weights.distil > 0:
+            shape, values = distillation_loss(lrm.field, found.triplane, wanted.triplane, points)
+            terms |= {"distil": weights.distil * shape, "values": weights.distil_values * values}
+        if weights.features > 0:
+            pairs = list(zip(found.features, wanted.features[-len(found.features) :], strict=True))
+            errors = [F.mse_loss(a.float(), b.float()) / b.float().square().mean() for a, b in pairs]
+            terms["features"] = weights.features * torch.stack(errors).mean()
+        return terms
+
+
+def _encode(lrm: LRM, views: Tensor, rig: Cameras) -> LRMOutput:
+    """LRM on views [batch, time, ...] of one rig; the result's batch runs over time first: [time * batch]."""
+    time = views.shape[1]
+    cameras = Cameras(
+        rig.world_from_camera.repeat(time, 1, 1, 1), rig.intrinsics.repeat(time, 1, 1), rig.size
+    )
+    output: LRMOutput = lrm(views.transpose(0, 1).flatten(0, 1), cameras)
+    return output.detach()
+
+
+def _state_slice(state: InterpolationState, index: slice) -> InterpolationState:
+    return InterpolationState(state.triplane[index], tuple(f[index] for f in state.features))
+
+
+def _guide_slice(guide: InterpolationGuide, index: slice) -> InterpolationGuide:
+    return InterpolationGuide(
+        guide.image_tokens[index], _state_slice(guide.source, index), _state_slice(guide.target, index)
+    )
+
+
+class ViewsTask(Task):
+    """The multi-view video denoiser (sec. 3.3)."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        from lim_cli.diffusion.configs import PRESETS
+        from lim_cli.diffusion.denoiser import MultiviewVideoDenoiser
+
+        options = PRESETS[config.preset]
+        self.model = MultiviewVideoDenoiser(options)
+        if config.initial is not None:
+            from lim_cli.models.checkpoints import read_tensors
+
+            self.model.load_state_dict(read_tensors(Path(config.initial)))
+        self.plain = to_plain(options)
+        self.spec = SampleSpec(
+            instants="clip", size=options.image_size, clip_length=options.frames, labelled=(), mono=True
+        )
+
+    def blocks(self) -> list[nn.Module]:
+        return list(self.model.blocks)  # type: ignore[union-attr,arg-type]
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        from lim_cli.diffusion.loss import denoising_loss
+
+        renamed = {**batch, "images": batch["views"]}
+        return denoising_loss(self.model, renamed, generator)  # type: ignore[arg-type]
+
+
+def build_task(config: TrainConfig) -> Task:
+    if config.task in ("lrm", "canonical_lrm"):
+        return LRMTask(config)
+    if config.task in ("lim", "canonical_lim"):
+        return LIMTask(config)
+    return ViewsTask(config)
+
+
+def generator_for(seed: int, step: int, device: torch.device | str, process: int = 0) -> torch.Generator:
+    """The random numbers of one step, independent of what ran before: a resumed run draws the same."""
+    digest = hashlib.sha256(f"{seed}/{step}/{process}".encode()).digest()
+    return torch.Generator(device=device).manual_seed(int.from_bytes(digest[:7], "little"))

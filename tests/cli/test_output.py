@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lim_cli.cli.output import Output
+
+
+def test_results_go_to_stdout_and_logs_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = Output()
+    with sink.task("work", total=2) as task:
+        task.advance()
+        task.describe("more work")
+    sink.log("a [bold]line[/bold]")
+    sink.detail("hidden")
+    sink.result({"a": 1}, ["a: 1"])
+    out, err = capsys.readouterr()
+    assert out == "a: 1\n"
+    assert err == "a [bold]line[/bold]\n"  # no bars when stderr is no terminal, no markup
+
+
+def test_json_and_verbosity(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=True, quiet=True).result({"a": [1, None]}, ["other"])
+    Output(quiet=True).log("hidden")
+    with Output(verbose=True).task("work"):
+        pass
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"a": [1, None]}
+    assert err == "work: done\n"
+
+
+def test_bars_are_drawn_on_a_terminal_and_cleared(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    sink = Output()
+    with sink.task("outer", total=2) as outer, sink.task("inner") as inner:
+        inner.advance(3)
+        inner.describe("renamed")
+        outer.advance()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "outer" in err

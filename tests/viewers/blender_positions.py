@@ -1,0 +1,33 @@
+"""Loads a GLB in Blender and writes its vertices at given times, glTF axes, in Blender's vertex order.
+
+blender --background --factory-startup --python blender_positions.py -- FILE.glb OUT.json TIME ...
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import bpy
+
+
+def main() -> None:
+    model, output, *times = sys.argv[sys.argv.index("--") + 1 :]
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.import_scene.gltf(filepath=model, merge_vertices=False)
+    scene = bpy.context.scene
+    rate = scene.render.fps / scene.render.fps_base
+    thing = next(item for item in bpy.data.objects if item.type == "MESH")
+    positions = []
+    for time in map(float, times):
+        frame = time * rate
+        scene.frame_set(int(frame), subframe=frame - int(frame))
+        evaluated = thing.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        world = [evaluated.matrix_world @ vertex.co for vertex in evaluated.data.vertices]
+        # Blender is z-up; glTF (x, y, z) = Blender (x, z, -y).
+        positions.append([value for point in world for value in (point.x, point.z, -point.y)])
+    with open(output, "w") as stream:
+        json.dump({"positions": positions, "messages": []}, stream)
+
+
+main()
