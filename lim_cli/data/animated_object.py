@@ -5,6 +5,7 @@ Everything here is numpy float32, since it runs in loader processes. World frame
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -89,6 +90,10 @@ class AnimatedObject(Protocol):
 
     def pose(self, phase: float) -> PosedObject:
         """The object at `phase`; normalisation chosen by `normalised` is applied."""
+        ...
+
+    def poses(self, phases: np.ndarray) -> Sequence[PosedObject]:
+        """The object at several phases, for some objects cheaper than one by one."""
         ...
 
     def normalised(self, phases: np.ndarray, radius: float) -> AnimatedObject:

@@ -69,6 +69,10 @@ class RiggedObject:
         """The object at `phase` in [0, 1]."""
         return RiggedPose(self.vertices(phase), self.rig, self._painter)
 
+    def poses(self, phases: np.ndarray) -> list[RiggedPose]:
+        """The object at several phases."""
+        return [self.pose(float(phase)) for phase in phases]
+
     def vertices(self, phase: float) -> np.ndarray:
         """Vertices [V, 3] at `phase`, normalised; faces are `rig.faces`."""
         if self._placement is None:

@@ -47,8 +47,7 @@ def draw_sample(source: AnimatedObject, rng: np.random.Generator, spec: SampleSp
     phases, alpha, reference_phase = _phases(rng, spec)
     radius = rng.uniform(0.8, 0.97)
     placed = source.normalised(np.concatenate([phases, [reference_phase]]), radius)
-    poses = [placed.pose(float(p)) for p in phases]
-    reference = placed.pose(reference_phase)
+    *poses, reference = placed.poses(np.concatenate([phases, [reference_phase]]))
     light = random_light(rng)
     rig = mono_rig(rng, spec.size) if spec.mono else source_rig(rng, spec.size)
     views, canonical = [], []

@@ -19,7 +19,7 @@ class DenoiserBlock(nn.Module):
 
     `forward(x, modulation, rotary_grid, rotary_time, reference)` takes x [batch, time, view, token, channel]
     and modulation [batch, time, view, 9 channel]. It returns the new x and the block's keys and values
-    [batch, time, view, token, head, channel], which are the `reference` of the views to make when x is view 0.
+    [batch, time, view, token, head, channel]; those of view 0 are the `reference` of the views to make.
     The two kinds define it apart, since torch.compile counts its graphs per function.
     """
 

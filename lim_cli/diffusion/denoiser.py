@@ -9,8 +9,8 @@ is factorised: even blocks attend across all tokens of all views of one frame; o
 row of all views (between level cameras epipolar lines are nearly rows, Era3D), then over time at one token
 and view. Two convolutions at the end stitch the patches.
 
-`small` has 11.6 M parameters. A window of 9 frames x 4 views at 128x128 costs 181 GFLOP per denoising step and
-44 GFLOP once for view 0 (a multiply-add counted as two; `flops.step_flops`).
+`small` has 11.6 M parameters. A window of 9 frames x 4 views at 128x128 costs 181 GFLOP per denoising step
+and 44 GFLOP once for view 0 (a multiply-add counted as two; `flops.step_flops`).
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ LEVEL_SHIFT = 2.0  # over 1: more of the steps where there is much noise
 class MultiviewVideoDenoiserModel(MultiviewVideoDenoiser, ModelMixin, ConfigMixin):
     """`MultiviewVideoDenoiser` with diffusers' saving and loading; the same tensors under the same names."""
 
-    config_name = "config.json"
+    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(
@@ -88,8 +88,7 @@ class MultiviewVideoPipeline(DiffusionPipeline):
     A window holds the last frames of the one before fixed, so memory does not grow with the clip.
     """
 
-    model_cpu_offload_seq = "denoiser"
-
+    model_cpu_offload_seq = "denoiser"  # type: ignore[assignment]
     denoiser: MultiviewVideoDenoiserModel
     scheduler: FlowMatchEulerDiscreteScheduler
 
@@ -190,7 +189,7 @@ class MultiviewVideoPipeline(DiffusionPipeline):
                         self.denoiser, sample, pixels[:, :, 1:], here[:, :, 1:], levels[step], reference
                     )
                 velocity = (sample - clean) / levels[step]
-                sample = self.scheduler.step(velocity, timestep, sample, return_dict=False)[0]
+                sample = self.scheduler.step(velocity, timestep, sample, return_dict=False)[0]  # type: ignore[arg-type]
                 if callback_on_step_end is not None:
                     given = {"latents": sample}
                     total_step = index * num_inference_steps + step

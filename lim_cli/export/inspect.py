@@ -16,14 +16,18 @@ from lim_cli.export.gltf_buffer import read_accessor
 
 @dataclass(frozen=True)
 class GlbSummary:
-    """duration: seconds. texture_size: (height, width), None without one. frame_names: of the targets."""
+    """duration: seconds. extent: size of the first frame along x, y, z, world units.
 
-    path: Path
+    texture_size: (height, width), None without one. frame_names: of the targets.
+    """
+
+    path: str
     size_bytes: int
     vertices: int
     faces: int
     targets: int
     duration: float
+    extent: tuple[float, float, float]
     texture_size: tuple[int, int] | None
     frame_names: tuple[str, ...]
     extensions: tuple[str, ...]
@@ -43,14 +47,16 @@ def inspect_glb(path: Path) -> GlbSummary:
     corners = (
         document.accessors[primitive.indices].count if primitive.indices is not None else positions.count
     )
+    x, y, z = (float(value) for value in np.ptp(read_back(path, 0.0), axis=0))
     inputs = [s.input for animation in document.animations for s in animation.samplers]
     return GlbSummary(
-        path=Path(path),
+        path=str(path),
         size_bytes=Path(path).stat().st_size,
         vertices=positions.count,
         faces=corners // 3,
         targets=len(primitive.targets or []),
         duration=max((float(document.accessors[i].max[0]) for i in inputs), default=0.0),
+        extent=(x, y, z),
         texture_size=_texture_size(document, blob),
         frame_names=tuple((mesh.extras or {}).get("targetNames", ())),
         extensions=tuple(document.extensionsUsed or ()),

@@ -49,7 +49,8 @@ class ImageEncoder(nn.Module):
 
     def forward(self, views: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor]:
         batch, view = views.shape[:2]
-        rays = plucker_rays(cameras).to(views.dtype)
+        with torch.autocast(views.device.type, enabled=False):
+            rays = plucker_rays(cameras).to(views.dtype)
         pixels = torch.cat([views * 2 - 1, rays], 2).flatten(0, 1)  # [batch * view, 10, height, width]
         grid = self.patchify(pixels)
         tokens = grid.flatten(2).transpose(1, 2) + self.position

@@ -88,6 +88,7 @@ def test_summary(tmp_path: Path) -> None:
     summary = inspect_glb(tmp_path / "bar.glb")
     assert (summary.vertices, summary.faces, summary.targets) == (len(STRAIGHT), 408, 3)
     assert summary.duration == pytest.approx(0.1)
+    assert summary.extent == pytest.approx((0.3, 1.6, 0.3), abs=1e-5)
     assert summary.texture_size == (256, 256)
     assert summary.extensions == ("KHR_materials_unlit",)
     assert summary.generator.startswith("lim ")

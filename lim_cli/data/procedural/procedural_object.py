@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -34,17 +35,18 @@ class ProceduralPose:
     blend: float
     hard_colour: bool
 
-    @property
+    @cached_property
     def inverse(self) -> np.ndarray:
         """Part from world [part, 12] float32."""
         return np.linalg.inv(self.frames)[:, :3].reshape(-1, 12).astype(np.float32)
 
-    @property
+    @cached_property
     def forward(self) -> np.ndarray:
         """World from part [part, 12] float32."""
         return self.frames[:, :3].reshape(-1, 12).astype(np.float32)
 
-    def _balls(self) -> np.ndarray:
+    @cached_property
+    def balls(self) -> np.ndarray:
         """Bounding balls [part, 4] float32, widened by the blend."""
         kind, a, b, c = self.shapes[:, 0], self.shapes[:, 1], self.shapes[:, 2], self.shapes[:, 3]
         cone = kind == kernels.ROUND_CONE
@@ -62,7 +64,7 @@ class ProceduralPose:
     def cast(self, origins: np.ndarray, directions: np.ndarray, light: Light, reference: PosedObject) -> RayHits:
         return RayHits(
             *kernels.cast_rays(
-                self.inverse, _forward(reference), self.shapes, self.looks, self._balls(), np.float32(self.blend),
+                self.inverse, _forward(reference), self.shapes, self.looks, self.balls, np.float32(self.blend),
                 self.hard_colour, light_row(light), np.ascontiguousarray(origins, np.float32),
                 np.ascontiguousarray(directions, np.float32),
             )
@@ -77,7 +79,7 @@ class ProceduralPose:
         reference: PosedObject,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rgba, depth, canonical = kernels.render_view(
-            self.inverse, _forward(reference), self.shapes, self.looks, self._balls(), np.float32(self.blend),
+            self.inverse, _forward(reference), self.shapes, self.looks, self.balls, np.float32(self.blend),
             self.hard_colour, light_row(light), np.ascontiguousarray(world_from_camera, np.float32),
             np.ascontiguousarray(intrinsics, np.float32), size[0], size[1], True,
         )  # fmt: skip

@@ -79,6 +79,7 @@ class Skeleton:
         self.bones: list[Bone] = []
         self.parts: list[Part] = []
         self.squash: Wave | None = None
+        self._posed: dict[float, np.ndarray] = {}
         self.bone(-1, (0, 0, 0))
 
     def bone(
@@ -176,7 +177,13 @@ class Skeleton:
         )
 
     def part_frames(self, phases: np.ndarray) -> np.ndarray:
-        """World from part [phase, part, 4, 4] (float64) at every phase."""
+        """World from part [phase, part, 4, 4] (float64) at every phase; phases seen before are remembered."""
+        missing = np.array([p for p in dict.fromkeys(phases.tolist()) if p not in self._posed])
+        if len(missing):
+            self._posed.update(zip(missing.tolist(), self._evaluate(missing), strict=True))
+        return np.stack([self._posed[p] for p in phases.tolist()])
+
+    def _evaluate(self, phases: np.ndarray) -> np.ndarray:
         count = len(phases)
         frames: list[np.ndarray] = []
         for bone in self.bones:

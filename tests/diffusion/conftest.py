@@ -1,16 +1,22 @@
-"""A tiny analytic scene: coloured balls on orbits, drawn from the four views by projecting their centres."""
+"""A tiny analytic scene: coloured balls on orbits, drawn from four views by projecting their centres."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
 from torch import Tensor
 
 from lim_cli.core.camera import orbit_cameras, project
 from lim_cli.core.rays import pixel_grid
+from lim_cli.diffusion.configs import TINY
+from lim_cli.diffusion.denoiser import MultiviewVideoDenoiser
 
 
-def moving_balls(*, batch: int, time: int, size: int, seed: int = 0, step: float = 0.15) -> dict[str, Tensor]:
-    """A batch as `denoising_loss` takes it; three balls a clip, nearest drawn last."""
+def _moving_balls(
+    *, batch: int, time: int, size: int, seed: int = 0, step: float = 0.15
+) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(seed)
     cameras = orbit_cameras(
         [0.0, 90.0, 180.0, 270.0], elevation=10.0, field_of_view=40.0, distance=3.0, size=(size, size)
@@ -26,7 +32,7 @@ def moving_balls(*, batch: int, time: int, size: int, seed: int = 0, step: float
             centres = torch.stack([radius * angle.sin(), heights, radius * angle.cos()], -1)
             for v in range(4):
                 xy, depth = project(centres, cameras.world_from_camera[v], cameras.intrinsics[v])
-                for ball in depth.argsort(descending=True):
+                for ball in depth.argsort(descending=True):  # the nearest is drawn last
                     reach = 0.3 * cameras.intrinsics[v, 0] / depth[ball]
                     inside = (grid - xy[ball]).norm(dim=-1) < reach
                     images[b, t, v, :3, inside] = colours[ball, :, None]
@@ -36,3 +42,17 @@ def moving_balls(*, batch: int, time: int, size: int, seed: int = 0, step: float
         "world_from_camera": cameras.world_from_camera.expand(batch, 4, 4, 4).contiguous(),
         "intrinsics": cameras.intrinsics.expand(batch, 4, 4).contiguous(),
     }
+
+
+@pytest.fixture
+def moving_balls() -> Callable[..., dict[str, Tensor]]:
+    """Makes a batch as `denoising_loss` takes it; three balls a clip."""
+    return _moving_balls
+
+
+@pytest.fixture
+def denoiser() -> MultiviewVideoDenoiser:
+    """An untrained denoiser with the same weights in every test."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return MultiviewVideoDenoiser(TINY).eval()
