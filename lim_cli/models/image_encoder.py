@@ -43,7 +43,11 @@ class ImageEncoder(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         stride, channels = config.feature_stride, config.feature_channels
         self.stem = nn.Sequential(
-            nn.Conv2d(10, 32, 3, stride, 1), nn.SiLU(), nn.Conv2d(32, 32, 3, 1, 1), nn.SiLU(), nn.Conv2d(32, channels, 1)
+            nn.Conv2d(10, 32, 3, stride, 1),
+            nn.SiLU(),
+            nn.Conv2d(32, 32, 3, 1, 1),
+            nn.SiLU(),
+            nn.Conv2d(32, channels, 1),
         )
         self.deep = nn.Linear(config.width, channels)
 

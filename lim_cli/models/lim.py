@@ -145,9 +145,7 @@ class LIM(nn.Module):
         tokens = self.correlation_tokens(torch.stack(shifts, 1))  # [batch * 3, width, side, side]
         return tokens.unflatten(0, (-1, 3)).permute(0, 1, 3, 4, 2).flatten(1, 3)
 
-    def _triplane(
-        self, tokens: Tensor, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor
-    ) -> Tensor:
+    def _triplane(self, tokens: Tensor, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> Tensor:
         config = self.config
         side, up, channels = config.plane_tokens, config.upsample, config.field.channels
         cells = self.expand(self.norm(tokens)).view(-1, side, side, config.token_channels * up * up)
@@ -181,6 +179,4 @@ def _warp(planes: Tensor, flow: Tensor) -> Tensor:
     ys = (torch.arange(height, device=planes.device) + 0.5) / height * 2 - 1
     xs = (torch.arange(width, device=planes.device) + 0.5) / width * 2 - 1
     grid = torch.stack(torch.meshgrid(ys, xs, indexing="ij")[::-1], -1)
-    return F.grid_sample(
-        planes.float(), grid + flow.permute(0, 2, 3, 1), padding_mode="border", align_corners=False
-    )
+    return F.grid_sample(planes.float(), grid + flow.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)

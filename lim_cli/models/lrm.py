@@ -51,9 +51,7 @@ class LRMOutput:
     image_tokens: Tensor
 
     def detach(self) -> LRMOutput:
-        return LRMOutput(
-            self.triplane.detach(), tuple(f.detach() for f in self.features), self.image_tokens.detach()
-        )
+        return LRMOutput(self.triplane.detach(), tuple(f.detach() for f in self.features), self.image_tokens.detach())
 
     def __getitem__(self, index: slice | Tensor) -> LRMOutput:
         """Some of the batch."""
@@ -106,9 +104,7 @@ class LRM(nn.Module):
         for block in self.blocks:
             tokens = block(tokens, image_tokens)
             features.append(tokens)
-        return LRMOutput(
-            self.to_triplane(tokens, lifted), tuple(features[-self.config.kept_features :]), image_tokens
-        )
+        return LRMOutput(self.to_triplane(tokens, lifted), tuple(features[-self.config.kept_features :]), image_tokens)
 
     def to_triplane(self, tokens: Tensor, lifted: Tensor | None) -> Tensor:
         """Plane tokens [batch, token, width] and lifted columns -> triplane [batch, 3, channel, size, size]."""

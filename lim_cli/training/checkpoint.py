@@ -14,9 +14,7 @@ from lim_cli.core.errors import MissingError
 from lim_cli.core.files import atomic_folder
 
 
-def save_run(
-    folder: Path, module: nn.Module, optimizers: list[torch.optim.Optimizer], state: dict[str, Any]
-) -> None:
+def save_run(folder: Path, module: nn.Module, optimizers: list[torch.optim.Optimizer], state: dict[str, Any]) -> None:
     """Writes the module, the optimizers' tensors and `state` (plain values) as one folder, atomically."""
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, Any] = {}
@@ -28,7 +26,9 @@ def save_run(
                 else:
                     scalars[f"{n}.{index}.{name}"] = value
     with atomic_folder(folder) as partial:
-        save_file({k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}, partial / "model.safetensors")
+        save_file(
+            {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}, partial / "model.safetensors"
+        )
         save_file(tensors, partial / "optimizer.safetensors")
         (partial / "state.json").write_text(json.dumps({**state, "optimizer": scalars}, indent=1))
 

@@ -60,7 +60,9 @@ def train(
     wrapped = _prepare(accelerator, module, optimizers)
     folder.mkdir(parents=True, exist_ok=True)
     log = _Log(folder / "log.jsonl", enabled=accelerator.is_main_process)
-    peaks = [[group["lr"] for group in o.param_groups] for o in optimizers] if not resume else _peaks(optimizers, config)
+    peaks = (
+        [[group["lr"] for group in o.param_groups] for o in optimizers] if not resume else _peaks(optimizers, config)
+    )
     begun = saved = time.monotonic()
     result: dict[str, float] = {}
 

@@ -56,7 +56,7 @@ def field_losses(
     origins, directions = labels["origins"].float(), labels["directions"].float()
     render = march_rays(densities, origins, directions, samples=weights.ray_samples, generator=generator)
     mask = labels["ray_mask"].float()
-    opacity = render.opacity.clamp(1e-4, 1 - 1e-4)
+    opacity = render.opacity.float().clamp(1e-4, 1 - 1e-4)
     if canonical:
         truth = labels["ray_canonical"].float()
         error = (render.values / opacity[..., None] - truth).square().mean(-1) * mask * (opacity.detach() > 0.3)
@@ -65,7 +65,9 @@ def field_losses(
         truth = labels["ray_rgb"].float() * mask[..., None] + 1 - mask[..., None]
         rendered = render.values + 1 - render.opacity[..., None]
         terms["ray_values"] = weights.ray_values * F.mse_loss(rendered, truth)
-    terms["ray_opacity"] = weights.ray_opacity * F.binary_cross_entropy(opacity.float(), mask)
+    # by hand, since autocast refuses binary_cross_entropy
+    entropy = -(mask * opacity.log() + (1 - mask) * (1 - opacity).log()).mean()
+    terms["ray_opacity"] = weights.ray_opacity * entropy
     both = mask * (opacity.detach() > 0.3)
     terms["ray_depth"] = weights.ray_depth * ((render.ray_length - labels["ray_length"].float()).abs() * both).mean()
     with torch.no_grad():
@@ -83,9 +85,7 @@ def field_losses(
     return total, {**{k: v.detach() for k, v in terms.items()}, **terms_only}
 
 
-def distillation_loss(
-    field: FieldDecoder, predicted: Tensor, teacher: Tensor, points: Tensor
-) -> tuple[Tensor, Tensor]:
+def distillation_loss(field: FieldDecoder, predicted: Tensor, teacher: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
     """Distance of two decoded fields at points [batch, point, 3]: smooth-L1 of logits cut to [-4, 2], and
 
     squared error of values weighted by the teacher's occupancy. A higher floor (-2) would make fog free.

@@ -243,9 +243,7 @@ class LIMTask(Task):
 def _encode(lrm: LRM, views: Tensor, rig: Cameras) -> LRMOutput:
     """LRM on views [batch, time, ...] of one rig; the result's batch runs over time first: [time * batch]."""
     time = views.shape[1]
-    cameras = Cameras(
-        rig.world_from_camera.repeat(time, 1, 1, 1), rig.intrinsics.repeat(time, 1, 1), rig.size
-    )
+    cameras = Cameras(rig.world_from_camera.repeat(time, 1, 1, 1), rig.intrinsics.repeat(time, 1, 1), rig.size)
     output: LRMOutput = lrm(views.transpose(0, 1).flatten(0, 1), cameras)
     return output.detach()
 

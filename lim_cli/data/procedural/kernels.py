@@ -1,9 +1,8 @@
 """Compiled signed-distance kernels (numba, no compiler needed at install): evaluate, cast rays, render.
 
 An object at one time is a set of parts. Part j has an affine map world -> part (`inverse[j]`, [3, 4] flat),
-a shape row (`shape[j]`: kind, a, b, c, rounding; a cone's
-slope and its cosine; the frame's smallest scale, negated where uneven), a look row (`look[j]`) and a bounding ball (`ball[j]`:
-centre xyz, radius). The union is a polynomial smooth minimum with blend length `blend` (0: hard edges).
+a shape row (`shape[j]`: kind, a, b, c, rounding; a cone's slope and its cosine; the frame's smallest scale,
+negated where uneven), a look row (`look[j]`) and a bounding ball (`ball[j]`: centre xyz, radius). The union is a polynomial smooth minimum with blend length `blend` (0: hard edges).
 A part's world distance is exact where its frame scales evenly; else its local distance over the length of
 its world gradient (first order, and an underestimate away from the surface, so sphere tracing stays safe).
 
@@ -315,7 +314,9 @@ def _trace(inverse, shape, ball, parts, part_count, blend, o, d, count, t, end, 
 
 
 @_jit
-def _shoot(inverse, forward, shape, look, ball, parts, part_count, blend, hard_colour, light, o, d, count, hit, w, lane, each):  # fmt: skip
+def _shoot(
+    inverse, forward, shape, look, ball, parts, part_count, blend, hard_colour, light, o, d, count, hit, w, lane, each
+):
     """A packet of rays to hit rows: 0 ray_length (-1: miss), 1:4 lit rgb, 4:7 canonical, 7:10 normal."""
     t = hit[0]
     _trace(inverse, shape, ball, parts, part_count, blend, o, d, count, t, w[0], w[1:7], lane)

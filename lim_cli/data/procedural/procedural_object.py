@@ -20,9 +20,9 @@ _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
 
 def light_row(light: Light) -> np.ndarray:
     """A light as the kernels read it: [11] float32."""
-    return np.concatenate(
-        [light.direction, light.colour, light.ambient, [light.specular, light.gloss]]
-    ).astype(np.float32)
+    return np.concatenate([light.direction, light.colour, light.ambient, [light.specular, light.gloss]]).astype(
+        np.float32
+    )
 
 
 @dataclass(frozen=True)

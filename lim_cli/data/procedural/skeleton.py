@@ -172,9 +172,7 @@ class Skeleton:
     ) -> None:
         linear = aim(np.asarray(axis, np.float64))
         rounding = min(rounding, 0.95 * min(radius, half_height))
-        self._part(
-            bone, CYLINDER, (radius, half_height, rounding, rounding), affine(linear, np.asarray(centre)), look
-        )
+        self._part(bone, CYLINDER, (radius, half_height, rounding, rounding), affine(linear, np.asarray(centre)), look)
 
     def part_frames(self, phases: np.ndarray) -> np.ndarray:
         """World from part [phase, part, 4, 4] (float64) at every phase; phases seen before are remembered."""
@@ -200,9 +198,7 @@ class Skeleton:
         if self.squash is not None:
             factor = 1.0 + self.squash.at(phases)
             sides = 1.0 / np.sqrt(factor)
-            squash = affine(
-                np.stack([sides, factor, sides], -1)[:, :, None] * np.eye(3), np.zeros((count, 3))
-            )
+            squash = affine(np.stack([sides, factor, sides], -1)[:, :, None] * np.eye(3), np.zeros((count, 3)))
             frames = [squash @ f for f in frames]
         result = []
         for part in self.parts:

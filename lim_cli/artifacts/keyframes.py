@@ -1,0 +1,64 @@
+"""What LRM made of every keyframe, one file each, so that a long clip never has to fit in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lim_cli.artifacts.folder_io import load_arrays, load_scalars, save_arrays, save_scalars
+from lim_cli.core.errors import InputError
+from lim_cli.models.lrm import LRMOutput
+
+
+@dataclass(frozen=True)
+class KeyframesArtifact:
+    """A folder of LRM outputs. times: [keyframe] float64 seconds, increasing."""
+
+    folder: Path
+    times: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def output(self, keyframe: int, device: torch.device | str = "cpu") -> LRMOutput:
+        """One keyframe's triplane, block features and image tokens, float32, batch of one.
+
+        Raises:
+            InputError: the file is missing or damaged.
+        """
+        path = _file(self.folder, keyframe)
+        try:
+            tensors = {k: v.to(device).float()[None] for k, v in load_file(path).items()}
+            features = tuple(tensors[f"features.{n}"] for n in range(len(tensors) - 2))
+            return LRMOutput(tensors["triplane"], features, tensors["image_tokens"])
+        except (OSError, SafetensorError, KeyError) as error:
+            raise InputError(f"{path} is missing or damaged; run its stage again with --fresh.") from error
+
+    @classmethod
+    def load(cls, folder: Path) -> KeyframesArtifact:
+        """Raises InputError where the folder is missing, damaged or of another kind."""
+        load_scalars(folder, "keyframes", {})
+        times = load_arrays(folder, {"times": ("float64", ("keyframe",))}, {})["times"]
+        return cls(folder, times)
+
+
+def save_keyframe(folder: Path, keyframe: int, output: LRMOutput) -> None:
+    """Writes one keyframe's output (batch of one) in half precision."""
+    tensors = {"triplane": output.triplane, "image_tokens": output.image_tokens}
+    tensors |= {f"features.{n}": feature for n, feature in enumerate(output.features)}
+    save_file({k: v[0].half().cpu().contiguous() for k, v in tensors.items()}, _file(folder, keyframe))
+
+
+def save_keyframe_times(folder: Path, times: np.ndarray) -> None:
+    """Completes a folder of keyframes."""
+    save_arrays(folder, {"times": times})
+    save_scalars(folder, "keyframes", {})
+
+
+def _file(folder: Path, keyframe: int) -> Path:
+    return folder / f"keyframe_{keyframe:05d}.safetensors"

@@ -1,0 +1,67 @@
+"""Which keyframe interval a time lies in, and LIM over one interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lim_cli.models.lim import InterpolationGuide, InterpolationState, state_of
+from lim_cli.models.lrm import LRMOutput
+from lim_cli.stages.networks import Networks
+
+
+@dataclass(frozen=True)
+class Place:
+    """time = keyframe `interval` + alpha of the way to the next."""
+
+    interval: int
+    alpha: float
+
+
+def place(time: float, keyframe_times: np.ndarray) -> Place:
+    """Where `time` (seconds) lies among the keyframes; times outside stay at the first or last keyframe."""
+    if len(keyframe_times) == 1:
+        return Place(0, 0.0)
+    interval = int(np.clip(np.searchsorted(keyframe_times, time, side="right") - 1, 0, len(keyframe_times) - 2))
+    start, end = keyframe_times[interval], keyframe_times[interval + 1]
+    return Place(interval, float(np.clip((time - start) / (end - start), 0.0, 1.0)))
+
+
+def output_times(keyframe_times: np.ndarray, fps: float) -> np.ndarray:
+    """n / fps seconds from the first keyframe to the last, both ends included where they fall on the grid."""
+    duration = float(keyframe_times[-1] - keyframe_times[0])
+    return keyframe_times[0] + np.arange(int(np.floor(duration * fps + 1e-6)) + 1) / fps
+
+
+class Interval:
+    """LIM and CanonicalLIM between two keyframes' LRM outputs (batch of one)."""
+
+    def __init__(self, networks: Networks, source: LRMOutput, target: LRMOutput) -> None:
+        self.networks = networks
+        self.source, self.target = source, target
+        self._guide = InterpolationGuide(target.image_tokens, state_of(source), state_of(target))
+        self._canonical_guide = InterpolationGuide(
+            torch.cat([source.image_tokens, target.image_tokens], 1), state_of(source), state_of(target)
+        )
+
+    @torch.no_grad()
+    def triplane(self, alpha: float) -> Tensor:
+        """LIM's triplane [3, channel, h, w]; the keyframes' own at the ends (eq. 1)."""
+        if alpha <= 0.0 or alpha >= 1.0:
+            return (self.source if alpha <= 0.0 else self.target).triplane[0]
+        state = self.networks.lim(state_of(self.source), self._guide, self._alpha(alpha))
+        return state.triplane[0]  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def canonical_triplane(self, state: InterpolationState, alpha: float) -> Tensor:
+        """CanonicalLIM's triplane [3, channel, h, w] from CanonicalLRM's state at the source (eq. 5)."""
+        if alpha <= 0.0:
+            return state.triplane[0]
+        found = self.networks.canonical_lim(state, self._canonical_guide, self._alpha(alpha))
+        return found.triplane[0]  # type: ignore[no-any-return]
+
+    def _alpha(self, alpha: float) -> Tensor:
+        return torch.tensor([alpha], device=self.source.triplane.device)

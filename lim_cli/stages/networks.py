@@ -1,0 +1,92 @@
+"""The trained models of one release, loaded when first needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lim_cli.core.camera import Cameras
+from lim_cli.models.checkpoints import find_release, weight_hash
+from lim_cli.models.lim import LIM
+from lim_cli.models.lrm import LRM, LRMOutput, premultiplied
+from lim_cli.models.presets import load_lim, load_lrm
+
+if TYPE_CHECKING:
+    from lim_cli.diffusion.adapter import ViewsPipeline
+
+MODELS = ("lrm", "lim", "canonical_lrm", "canonical_lim", "views")
+
+
+class Networks:
+    """LRM, LIM, their canonical twins and the view generator of a release, on one device.
+
+    Raises:
+        WeightsError: (on use) the release or one of its models is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        device: torch.device | str = "cpu",
+        *,
+        weights: Path | None = None,
+        release: str | None = None,
+        views_model: str | None = None,
+    ) -> None:
+        self.device = torch.device(device)
+        self.release = find_release(weights, release, needs=MODELS[:4] if views_model else MODELS)
+        self.views_model = views_model
+
+    @cached_property
+    def lrm(self) -> LRM:
+        return load_lrm(self.release / "lrm", self.device)
+
+    @cached_property
+    def canonical_lrm(self) -> LRM:
+        return load_lrm(self.release / "canonical_lrm", self.device)
+
+    @cached_property
+    def lim(self) -> LIM:
+        return load_lim(self.release / "lim", self.device)
+
+    @cached_property
+    def canonical_lim(self) -> LIM:
+        return load_lim(self.release / "canonical_lim", self.device)
+
+    @cached_property
+    def views(self) -> ViewsPipeline:
+        from lim_cli.diffusion.adapter import load_views_pipeline
+
+        return load_views_pipeline(self.views_model or self.release / "views", self.device)
+
+    def hashes(self, *names: str) -> dict[str, str]:
+        """SHA-256 of the named models, for manifests."""
+        hashes = {}
+        for name in names:
+            if name == "views" and self.views_model is not None:
+                path = Path(self.views_model)
+                hashes[name] = weight_hash(path) if path.is_dir() else self.views_model
+            else:
+                hashes[name] = weight_hash(self.release / name)
+        return hashes
+
+    @torch.no_grad()
+    def encode(self, rgba: np.ndarray, cameras: Cameras) -> LRMOutput:
+        """LRM on the views of one instant: rgba [view, h, w, 4] uint8 straight alpha, cameras [view], model frame."""
+        size = self.lrm.config.encoder.image_size
+        views = premultiplied(torch.from_numpy(np.ascontiguousarray(rgba)).movedim(-1, 1).float() / 255)
+        if views.shape[-2:] != (size, size):
+            views = F.interpolate(views, size=(size, size), mode="bilinear", antialias=True)
+        output: LRMOutput = self.lrm(views[None].to(self.device), batched(cameras.resized((size, size)), self.device))
+        return output
+
+
+def batched(cameras: Cameras, device: torch.device | str) -> Cameras:
+    """Cameras [view] as a batch of one: [1, view]."""
+    return Cameras(
+        cameras.world_from_camera[None].float().to(device), cameras.intrinsics[None].float().to(device), cameras.size
+    )

@@ -1,0 +1,178 @@
+"""Stage 40: one mesh traced through time in canonical coordinates (sec. 3.4 and supplement)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lim_cli.artifacts.keyframes import KeyframesArtifact
+from lim_cli.artifacts.store import TrackArtifact, ViewsArtifact
+from lim_cli.core.progress import Progress, SilentProgress
+from lim_cli.geometry.arap import ArapSolver
+from lim_cli.geometry.canonical_matching import SurfaceSamples, match_canonical
+from lim_cli.geometry.mesh import Mesh, TrackedMesh
+from lim_cli.geometry.mesh_cleanup import simplify, smooth
+from lim_cli.geometry.normals import vertex_normals
+from lim_cli.geometry.rasterize import interpolate, rasterize
+from lim_cli.geometry.temporal_smoothing import smooth_track
+from lim_cli.models.lim import InterpolationState, state_of
+from lim_cli.models.lrm import encode_canonical
+from lim_cli.stages.interpolate import load_interval
+from lim_cli.stages.intervals import Interval, place
+from lim_cli.stages.networks import Networks, batched
+from lim_cli.stages.surface import FieldQuery, box_around, triplane_surface
+
+STAGE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrackConfig:
+    """vertices: of the mesh. resolution: of marching cubes on the first triplane; step_resolution: on the others,
+
+    within the object's box. stiffness: of ARAP. smoothing: Taubin rounds on the first mesh.
+    largest_speed: model units per second a vertex may move, which rules out false matches.
+    """
+
+    vertices: int = 10_000
+    resolution: int = 144
+    step_resolution: int = 88
+    stiffness: float = 2.0
+    iterations: int = 3
+    smoothing: int = 3
+    samples: int = 16_000
+    largest_speed: float = 6.0
+
+
+def run(
+    keyframes: KeyframesArtifact,
+    views: ViewsArtifact,
+    times: np.ndarray,
+    config: TrackConfig,
+    networks: Networks,
+    *,
+    progress: Progress | None = None,
+) -> TrackArtifact:
+    """Traces the first keyframe's mesh to every time of `times` (seconds, increasing from the first keyframe).
+
+    1. Marching cubes on LRM's first triplane gives the vertices and, for good, the faces.
+    2. At every keyframe the mesh's canonical coordinates (where each vertex was at first) are rendered into
+       the keyframe's views and encoded by CanonicalLRM: the anchor that bounds drift.
+    3. Between keyframes LIM gives the surface and CanonicalLIM the canonical coordinates on it; every vertex
+       goes to its canonical neighbours, and ARAP settles the mesh.
+
+    Vertices are in the model frame. Raises InputError where the first keyframe holds no object.
+    """
+    progress = progress or SilentProgress()
+    device = networks.device
+    first = keyframes.output(0, device)
+    mesh = initial_mesh(networks, first.triplane[0], config)
+    tracer = _Tracer(mesh, config)
+    stops = np.unique(np.concatenate([times, keyframes.times[1:-1]])) if len(keyframes) > 1 else np.asarray(times)
+    result = np.empty((len(times), len(mesh.vertices), 3), np.float32)
+    confidence = np.empty((len(times), len(mesh.vertices)), np.float32)
+    current = -1
+    interval: Interval | None = None
+    state: InterpolationState | None = None
+    with progress.task("Tracing the mesh", len(stops)) as task:
+        for time in stops:
+            where = place(float(time), keyframes.times)
+            if where.interval != current:
+                interval = load_interval(keyframes, where.interval, networks)
+                state = anchor(networks, tracer.vertices, mesh, views, where.interval)
+                current = where.interval
+            if interval is None or state is None:
+                raise ValueError("expected at least one keyframe interval")
+            if where.alpha > 0 or current > 0:
+                surface = _surface(networks, interval, state, where.alpha, tracer.vertices, config)
+                tracer.step(surface, float(time))
+            index = np.searchsorted(times, time)
+            if index < len(times) and times[index] == time:
+                result[index], confidence[index] = tracer.vertices, tracer.confidence
+            task.advance()
+    vertices = smooth_track(result) if len(result) >= 5 else result
+    return TrackArtifact(TrackedMesh(vertices, mesh.faces, np.asarray(times, np.float64)), confidence)
+
+
+def initial_mesh(networks: Networks, triplane: torch.Tensor, config: TrackConfig) -> Mesh:
+    """The first keyframe's surface, cleaned and simplified."""
+    rough = triplane_surface(networks.lrm.field, triplane, resolution=64, min_fraction=0.05)
+    bounds = box_around(rough.vertices, 0.06)
+    mesh = triplane_surface(
+        networks.lrm.field, triplane, resolution=config.resolution, bounds=bounds, min_fraction=0.05
+    )
+    return simplify(smooth(mesh, config.smoothing), config.vertices)
+
+
+@torch.no_grad()
+def anchor(
+    networks: Networks, vertices: np.ndarray, first: Mesh, views: ViewsArtifact, keyframe: int
+) -> InterpolationState:
+    """CanonicalLRM's state at a keyframe, from renders of the tracked mesh's canonical coordinates."""
+    lrm = networks.canonical_lrm
+    size = (lrm.config.encoder.image_size,) * 2
+    cameras = views.cameras_at(keyframe).resized(size)
+    images = []
+    for view in range(len(cameras)):
+        pose, intrinsics = cameras.world_from_camera[view].numpy(), cameras.intrinsics[view].numpy()
+        raster = rasterize(vertices, first.faces, pose, intrinsics, size)
+        xyz = torch.from_numpy(interpolate(raster, first.faces, first.vertices)).movedim(-1, 0)
+        images.append(encode_canonical(xyz, torch.from_numpy(raster.mask)[None].float()))
+    output = lrm(torch.stack(images)[None].to(networks.device), batched(cameras, networks.device))
+    return state_of(output)
+
+
+def _surface(
+    networks: Networks,
+    interval: Interval,
+    state: InterpolationState,
+    alpha: float,
+    vertices: np.ndarray,
+    config: TrackConfig,
+) -> SurfaceSamples:
+    """Points of LIM's surface at alpha with CanonicalLIM's coordinates."""
+    mesh = triplane_surface(
+        networks.lrm.field,
+        interval.triplane(alpha),
+        resolution=config.step_resolution,
+        bounds=box_around(vertices, 0.16),
+    )
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    positions = mesh.vertices
+    if len(positions) > config.samples:
+        keep = np.linspace(0, len(positions) - 1, config.samples).astype(np.int64)
+        positions, normals = positions[keep], normals[keep]
+    query = FieldQuery(networks.canonical_lrm.field, interval.canonical_triplane(state, alpha))
+    return SurfaceSamples(positions, query.values(positions), normals)
+
+
+class _Tracer:
+    """The mesh as it moves: where it is, how fast, and how sure."""
+
+    def __init__(self, mesh: Mesh, config: TrackConfig) -> None:
+        self.mesh, self.config = mesh, config
+        self.vertices = mesh.vertices
+        self.confidence = np.ones(len(mesh.vertices), np.float32)
+        self._solver = ArapSolver(mesh.vertices, mesh.faces, "uniform")
+        self._time: float | None = None
+
+    def step(self, surface: SurfaceSamples, time: float) -> None:
+        """Moves the vertices onto the next surface."""
+        passed = 0.1 if self._time is None else time - self._time
+        self._time = time
+        match = match_canonical(
+            self.vertices,
+            vertex_normals(self.vertices, self.mesh.faces),
+            self.mesh.vertices,
+            surface,
+            max_motion=float(np.clip(self.config.largest_speed * passed, 0.08, 0.6)),
+        )
+        self.vertices = self._solver.fit(
+            self.vertices,
+            match.positions,
+            match.confidence,
+            stiffness=self.config.stiffness,
+            iterations=self.config.iterations,
+        )
+        self.confidence = match.confidence
