@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from lim_cli.cli.options import new_app
 from lim_cli.cli.output import JsonOption, Output
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 REQUIRED = (
     *("torch", "numpy", "scipy", "numba", "av", "imageio", "opencv-python-headless", "pillow"),
@@ -37,6 +38,8 @@ def doctor(
     """Check this machine: versions, devices, speed, memory, weights, optional tools.
 
     Exit code 0 if a reconstruction can run, 3 if a library or the weights are missing or changed.
+
+    Example: lim doctor --json
     """
     plain = examine(weights)
     Output(as_json=json_).result(plain, _lines(plain))

@@ -18,9 +18,25 @@ def report_error(error: BaseException) -> int:
     if isinstance(error, LimError):
         print(f"lim: {error}", file=sys.stderr)
         return error.exit_code
+    if (code := _usage_error(error)) is not None:
+        return code
     text = " ".join(str(error).split())[:300]
     print(
         f"lim: internal error ({type(error).__name__}: {text}); LIM_DEBUG=1 shows where. Please report it.",
         file=sys.stderr,
     )
     return 1
+
+
+def _usage_error(error: BaseException) -> int | None:
+    """Reports what the parser refused. Told by its methods, since typer has carried click in several places."""
+    if not hasattr(error, "format_message") or not isinstance(getattr(error, "exit_code", None), int):
+        return None
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # type: ignore[attr-defined]  # the help itself
+        return int(error.exit_code)  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    hint = f"; see {context.command_path} --help" if context is not None else ""
+    text = " ".join(str(error.format_message()).split()).rstrip(".")
+    print(f"lim: {text}{hint}.", file=sys.stderr)
+    return int(error.exit_code)  # type: ignore[attr-defined]

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from lim_cli.cli.options import new_app
 from lim_cli.cli.output import JsonOption, Output
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.command()
@@ -17,7 +18,10 @@ def inspect(
     path: Annotated[Path, typer.Argument(help="A .glb file.", show_default=False)],
     json_: JsonOption = False,
 ) -> None:
-    """Say what an animated GLB holds: vertices, faces, frames, seconds, texture, extents, bytes."""
+    """Say what an animated GLB holds: vertices, faces, frames, seconds, texture, extents, bytes.
+
+    Example: lim inspect out.glb --json
+    """
     from lim_cli.core.config import to_plain
     from lim_cli.core.errors import InputError
 

@@ -16,6 +16,16 @@ from lim_cli.core.errors import InterruptedRun
 # name -> (module holding a Typer `app`, one line for `lim --help`)
 COMMANDS: dict[str, tuple[str, str]] = {
     "reconstruct": ("lim_cli.cli.reconstruct", "Turn a video of one object into an animated mesh (GLB)."),
+    "ingest": ("lim_cli.cli.ingest", "Stage alone: read and matte an input into a run folder."),
+    "views": ("lim_cli.cli.views", "Stage alone: generate the views of a clip's keyframes."),
+    "keyframes": ("lim_cli.cli.keyframes", "Stage alone: reconstruct every keyframe as a triplane."),
+    "track": ("lim_cli.cli.track", "Stage alone: trace one mesh through time."),
+    "texture": ("lim_cli.cli.texture", "Stage alone: bake the texture."),
+    "export": ("lim_cli.cli.export", "Stage alone: write the GLB."),
+    "interpolate": ("lim_cli.cli.interpolate", "Interpolate between two keyframes of two scenes or runs."),
+    "render": ("lim_cli.cli.render", "Render triplanes: colour, depth, opacity, turntables."),
+    "data": ("lim_cli.cli.data", "Draw training objects as scene folders; measure their speed."),
+    "train": ("lim_cli.cli.train", "Train one of the models."),
     "inspect": ("lim_cli.cli.inspect", "Say what an animated GLB holds."),
     "weights": ("lim_cli.cli.weights", "List, find and verify the model weights."),
     "doctor": ("lim_cli.cli.doctor", "Check this machine: versions, devices, speed, weights."),
@@ -59,6 +69,7 @@ app = typer.Typer(
     help="4-D reconstruction: a video of one moving object in, one animated mesh out.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -88,12 +99,12 @@ def _root(
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line (without the program's name) and returns its exit code."""
     try:
-        app(list(arguments), prog_name="lim")
+        code = app(list(arguments), prog_name="lim", standalone_mode=False)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except (Exception, KeyboardInterrupt) as error:
         return report_error(error)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def main() -> None:

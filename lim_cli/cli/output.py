@@ -7,21 +7,15 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as RichProgress
-
 from lim_cli.core.progress import Task, TaskContext
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors on stderr.")]
@@ -37,6 +31,8 @@ class Output:
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
         self.as_json, self.quiet, self.verbose = as_json, quiet, verbose
+        from rich.console import Console  # here, so that help does not wait for it
+
         no_color = True if os.environ.get("NO_COLOR") else None
         self._stderr = Console(stderr=True, no_color=no_color, highlight=False)
         self._bars: RichProgress | None = None
@@ -48,6 +44,12 @@ class Output:
         text = json.dumps(plain, indent=2, default=str) if self.as_json else "\n".join(lines)
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+    def stages(self, run: Path, seconds: Mapping[str, float]) -> None:
+        """What stages run alone say: their folders and seconds."""
+        plain = {"run": str(run), "seconds": dict(seconds)}
+        lines = [f"{run}: {name} {'there already' if took == 0 else f'{took} s'}" for name, took in seconds.items()]
+        self.result(plain, lines)
 
     # Logs
 
@@ -80,9 +82,18 @@ class Output:
 
     @contextmanager
     def _drawn_task(self, description: str, total: int | None) -> Iterator[Task]:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         outermost = self._bars is None
         if self._bars is None:
-            self._bars = RichProgress(
+            self._bars = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),

@@ -10,6 +10,8 @@ from pathlib import Path
 from lim_cli.core.errors import ConfigError, InputError, OutputError
 
 MINIMUM_FREE_BYTES = 300_000_000
+RESULT_NAME = "result.json"
+"""Marks a folder as a result of ours, which a rerun may replace."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,7 @@ def plan_jobs(inputs: list[Path], output: Path, *, workdir: Path | None, preview
     """
     many = len(inputs) > 1
     if not many and not _means_folder(output):
-        if output.suffix.lower() != ".glb":
-            raise OutputError(f"Output {output} must end in .glb.")
+        check_suffix(output)
         return [Job(inputs[0], output, workdir, preview)]
     if output.suffix:
         raise OutputError(f"With several inputs -o must be a folder, got {output}.")
@@ -66,15 +67,51 @@ def parse_shard(text: str | None) -> tuple[int, int]:
 
 def check_job(job: Job) -> None:
     """Raises InputError or OutputError if the job cannot start."""
-    if not job.input_path.exists():
-        raise InputError(f"There is no {job.input_path}; give a video, an image folder or a scene folder.")
-    if job.input_path.is_file() and job.input_path.stat().st_size == 0:
-        raise InputError(f"{job.input_path} is empty.")
-    if job.input_path.is_dir() and not any(job.input_path.iterdir()):
-        raise InputError(f"The folder {job.input_path} is empty.")
+    check_input(job.input_path)
     for path in (job.output, job.preview, job.workdir):
         if path is not None:
             check_writable(path)
+
+
+def check_input(path: Path) -> None:
+    """Raises InputError if there is nothing to read."""
+    if not path.exists():
+        raise InputError(f"There is no {path}; give a video, an image folder or a scene folder.")
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"{path} is empty.")
+    if path.is_dir() and not any(path.iterdir()):
+        raise InputError(f"The folder {path} is empty.")
+
+
+def check_run(path: Path) -> None:
+    """Raises InputError if `path` is no folder that could be a run's."""
+    if not path.is_dir():
+        raise InputError(f"There is no run folder {path}; run lim ingest INPUT --workdir {path} first.")
+
+
+def is_posed(path: Path) -> bool:
+    """Whether an input is a scene folder, told without reading it."""
+    return (path / "transforms.json").is_file()
+
+
+def check_suffix(path: Path) -> None:
+    if path.suffix.lower() != ".glb":
+        raise OutputError(f"Output {path} must end in .glb.")
+
+
+def check_glb(path: Path) -> None:
+    """Raises OutputError if `path` is no .glb that can be written."""
+    check_suffix(path)
+    check_writable(path)
+
+
+def check_new_folder(path: Path) -> None:
+    """Raises OutputError if a result folder cannot be written at `path`, or holds something else already."""
+    check_writable(path)
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"Output {path} is a file; give a folder.")
+    if path.is_dir() and any(path.iterdir()) and not (path / RESULT_NAME).is_file():
+        raise OutputError(f"The folder {path} holds other things; choose another -o.")
 
 
 def check_writable(path: Path) -> None:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from lim_cli.cli.options import ReleaseOption, WeightsOption, new_app
 from lim_cli.cli.output import JsonOption, Output
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-
-WeightsOption = Annotated[
-    Path | None,
-    typer.Option("--weights", help="Folder of weights, or a hub id in the local cache.", show_default=False),
-]
-ReleaseOption = Annotated[str | None, typer.Option("--release", help="Release name; default the newest.")]
+app = new_app()
 
 
 @app.callback()
 def _root() -> None:
-    """List, find and verify the model weights."""
+    """List, find and verify the model weights.
+
+    Example: lim weights verify
+    """
 
 
 @app.command("list")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -15,18 +15,15 @@ class Task(Protocol):
     def describe(self, text: str) -> None: ...
 
 
+TaskContext = AbstractContextManager[Task]
+
+
 class Progress(Protocol):
     """Where steps are announced. `task` is a context manager; `log` is one line for the user."""
 
     def task(self, description: str, total: int | None = None) -> TaskContext: ...
 
     def log(self, message: str) -> None: ...
-
-
-class TaskContext(Protocol):
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *exc_info: object) -> bool | None: ...
 
 
 class _SilentTask:

@@ -62,7 +62,7 @@ class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
 
 
 class _FromHere(Sampler[int]):
-    """Sample numbers start, start + stride, ...: where a resumed run, or one of several processes, goes on."""
+    """Sample numbers start .. stop - 1: where a resumed run goes on."""
 
     def __init__(self, start: int, stop: int) -> None:
         self.start, self.stop = start, stop
@@ -79,7 +79,7 @@ def sample_loader(
 ) -> DataLoader[dict[str, torch.Tensor]]:
     """Batches of samples start .. stop - 1 in order; `workers` loader processes (0: in this one)."""
     return DataLoader(
-        dataset,
+        dataset,  # type: ignore[arg-type]  # collating turns arrays into tensors
         batch_size=batch_size,
         sampler=_FromHere(start, stop),
         num_workers=workers,

@@ -64,17 +64,13 @@ def load_views_pipeline(path_or_id: str | Path, device: torch.device | str) -> V
     if is_folder and not (Path(name) / _INDEX).is_file():
         raise WeightsError(f"{name} is not a diffusers pipeline folder: it holds no {_INDEX}.")
     if not is_folder and not _looks_like_hub_id(name):
-        raise WeightsError(
-            f"There is no pipeline folder {name}; give a folder with {_INDEX} or a hub id owner/name."
-        )
+        raise WeightsError(f"There is no pipeline folder {name}; give a folder with {_INDEX} or a hub id owner/name.")
     try:
         import diffusers
 
         from lim_cli.diffusion.pipeline import MultiviewVideoPipeline
     except ImportError as error:
-        raise MissingError(
-            f"The view model needs the package diffusers ({error}); install it with pip."
-        ) from error
+        raise MissingError(f"The view model needs the package diffusers ({error}); install it with pip.") from error
     try:
         index = diffusers.DiffusionPipeline.load_config(name)
     except (OSError, ValueError) as error:
@@ -86,9 +82,7 @@ def load_views_pipeline(path_or_id: str | Path, device: torch.device | str) -> V
 
     kind = _pipeline_class(index.get("_class_name"), diffusers, MultiviewVideoPipeline)
     if kind is None:
-        raise WeightsError(
-            f"{name} names the pipeline {index.get('_class_name')}, which diffusers does not have."
-        )
+        raise WeightsError(f"{name} names the pipeline {index.get('_class_name')}, which diffusers does not have.")
     _check_interface(name, kind)
     try:
         with _without_bars(diffusers.utils.logging):

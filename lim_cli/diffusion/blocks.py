@@ -33,9 +33,7 @@ class DenoiserBlock(nn.Module):
         table[2::3] = _INITIAL_GATE
         self.table = nn.Parameter(table)
 
-    def reference_keys_values(
-        self, x: Tensor, modulation: Tensor, rotary_grid: tuple[Tensor, Tensor]
-    ) -> KeysValues:
+    def reference_keys_values(self, x: Tensor, modulation: Tensor, rotary_grid: tuple[Tensor, Tensor]) -> KeysValues:
         """Only the keys and values of `forward`: all that the last block owes to view 0."""
         shift, scale, *_ = self._parts(modulation)
         return self.views.project(modulate(x, shift, scale), rotary_grid)[1:]
@@ -94,9 +92,7 @@ class RowBlock(DenoiserBlock):
         query, key, value = self.views.project(modulate(x, parts[0], parts[1]), rotary_grid)
         keys, values = _beside(reference, key, value)
         rows = (t.unflatten(3, (self.grid, self.grid)).transpose(2, 3) for t in (query, keys, values))
-        mixed = _attend(
-            *(t.flatten(0, 2).flatten(1, 2) for t in rows)
-        )  # [batch time row, view column, channel]
+        mixed = _attend(*(t.flatten(0, 2).flatten(1, 2) for t in rows))  # [batch time row, view column, channel]
         batch, time, views, tokens, width = x.shape
         mixed = mixed.view(batch, time, self.grid, views, self.grid, width).transpose(2, 3)
         x = torch.addcmul(x, parts[2], self.views.out(mixed.reshape(x.shape)))

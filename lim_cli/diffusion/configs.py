@@ -32,19 +32,14 @@ class DenoiserConfig:
     frames: int = 9  # 16 keyframes are two windows that share two
 
     def __post_init__(self) -> None:
-        if (
-            min(self.image_size, self.patch, self.width, self.depth, self.mlp_width, self.detail, self.frames)
-            < 1
-        ):
+        if min(self.image_size, self.patch, self.width, self.depth, self.mlp_width, self.detail, self.frames) < 1:
             raise ConfigError(f"Every size of the denoiser must be at least 1, got {self}.")
         if self.views < 2:
             raise ConfigError(f"views must be at least 2 (the given one and one to make), got {self.views}.")
         if self.image_size % self.patch:
             raise ConfigError(f"image_size {self.image_size} must be a multiple of patch {self.patch}.")
         if self.width % self.head_width or self.head_width % 4:
-            raise ConfigError(
-                f"width {self.width} must be a multiple of head_width {self.head_width}, and that of 4."
-            )
+            raise ConfigError(f"width {self.width} must be a multiple of head_width {self.head_width}, and that of 4.")
 
     @property
     def grid(self) -> int:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from lim_cli.core.camera import Cameras
 from lim_cli.core.rays import plucker_rays
 from lim_cli.diffusion.blocks import (
+    DenoiserBlock,
     FrameBlock,
     KeysValues,
     RowBlock,
@@ -90,9 +92,7 @@ class MultiviewVideoDenoiser(nn.Module):
             block.compile()
         self.stitch.compile()
 
-    def forward(
-        self, pixels: Tensor, noise_level: Tensor, world_from_camera: Tensor, intrinsics: Tensor
-    ) -> Tensor:
+    def forward(self, pixels: Tensor, noise_level: Tensor, world_from_camera: Tensor, intrinsics: Tensor) -> Tensor:
         """Clean prediction [batch, time, view - 1, 4, height, width] of views 1...
 
         Args:
@@ -117,7 +117,8 @@ class MultiviewVideoDenoiser(nn.Module):
             x, pair = block(x, modulation, rotary.grid, rotary.time)
             x = x.squeeze(2).unsqueeze(2)  # one stride for the axis of length 1, or the blocks compile twice
             keys_values.append(pair)
-        keys_values.append(self.blocks[-1].reference_keys_values(x, modulation, rotary.grid))
+        last = cast(DenoiserBlock, self.blocks[-1])
+        keys_values.append(last.reference_keys_values(x, modulation, rotary.grid))
         return Reference(ray_tokens[:, 1:], tuple(keys_values))
 
     def denoise(self, pixels: Tensor, noise_level: Tensor, reference: Reference) -> Tensor:
@@ -134,16 +135,12 @@ class MultiviewVideoDenoiser(nn.Module):
 
     def _embed(self, pixels: Tensor, ray_tokens: Tensor) -> Tensor:
         # The residual stream stays float32 under autocast, as the sum of many small updates needs it.
-        return (
-            self.embed_pixels(patches_from_images(pixels, self.options.patch)).float() + ray_tokens[:, None]
-        )
+        return self.embed_pixels(patches_from_images(pixels, self.options.patch)).float() + ray_tokens[:, None]
 
     def _ray_tokens(self, world_from_camera: Tensor, intrinsics: Tensor) -> Tensor:
         size = (self.options.image_size, self.options.image_size)
         rays = plucker_rays(Cameras(azimuth_aligned(world_from_camera), intrinsics, size))
-        return self.embed_rays(
-            patches_from_images(rays, self.options.patch)
-        ).float()  # [batch, view, token, channel]
+        return self.embed_rays(patches_from_images(rays, self.options.patch)).float()  # [batch, view, token, channel]
 
     def _modulation(self, noise_level: Tensor) -> Tensor:
         frequencies = torch.exp(torch.arange(128, device=noise_level.device) * (-math.log(10000.0) / 128))
@@ -157,9 +154,7 @@ class MultiviewVideoDenoiser(nn.Module):
         grid = self.options.grid
         angles = torch.cat([axis[:, None].expand(-1, grid, -1), axis[None].expand(grid, -1, -1)], -1)
         angles = angles.reshape(grid * grid, 1, half)
-        over_time = rotary_angles(
-            torch.arange(time, device=device, dtype=torch.float32), half, _TEMPORAL_BASE
-        )
+        over_time = rotary_angles(torch.arange(time, device=device, dtype=torch.float32), half, _TEMPORAL_BASE)
         return Rotary(rotary_tables(angles), rotary_tables(over_time[:, None]))
 
 

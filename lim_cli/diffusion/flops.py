@@ -27,9 +27,7 @@ def step_flops(options: DenoiserConfig, frames: int) -> tuple[int, int]:
     channels = 4 + options.detail
     head = 2 * made * options.image_size**2 * (channels * width + 9 * channels * (channels + 4))
     step = embeddings(made) + trunk(made, options.views) + head
-    last = (
-        2 * frames * tokens * (width**2 + 3 * width * options.mlp_width)
-    )  # only its keys and values are used
+    last = 2 * frames * tokens * (width**2 + 3 * width * options.mlp_width)  # only its keys and values are used
     if options.depth % 2:
         last += 4 * frames * tokens * width * tokens
     else:

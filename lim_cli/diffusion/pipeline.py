@@ -51,9 +51,7 @@ class MultiviewVideoDenoiserModel(MultiviewVideoDenoiser, ModelMixin, ConfigMixi
         views: int = 4,
         frames: int = 9,
     ) -> None:
-        super().__init__(
-            DenoiserConfig(image_size, patch, width, depth, head_width, mlp_width, detail, views, frames)
-        )
+        super().__init__(DenoiserConfig(image_size, patch, width, depth, head_width, mlp_width, detail, views, frames))
 
     @classmethod
     def from_plain(cls, denoiser: MultiviewVideoDenoiser) -> MultiviewVideoDenoiserModel:
@@ -92,9 +90,7 @@ class MultiviewVideoPipeline(DiffusionPipeline):
     denoiser: MultiviewVideoDenoiserModel
     scheduler: FlowMatchEulerDiscreteScheduler
 
-    def __init__(
-        self, denoiser: MultiviewVideoDenoiserModel, scheduler: FlowMatchEulerDiscreteScheduler
-    ) -> None:
+    def __init__(self, denoiser: MultiviewVideoDenoiserModel, scheduler: FlowMatchEulerDiscreteScheduler) -> None:
         super().__init__()
         self.register_modules(denoiser=denoiser, scheduler=scheduler)
 
@@ -228,17 +224,13 @@ def default_distance(field_of_view: float) -> float:
     return float(1.0 / np.sin(np.radians(field_of_view) / 2))
 
 
-def save_pipeline(
-    denoiser: MultiviewVideoDenoiser, folder: Path, *, dtype: torch.dtype = torch.bfloat16
-) -> None:
+def save_pipeline(denoiser: MultiviewVideoDenoiser, folder: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
     """Writes a pipeline folder that `MultiviewVideoPipeline.from_pretrained` and `--views-model` take.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    model = nn.Module.to(
-        MultiviewVideoDenoiserModel.from_plain(denoiser), dtype
-    )  # diffusers' own warns in vain
+    model = nn.Module.to(MultiviewVideoDenoiserModel.from_plain(denoiser), dtype)  # diffusers' own warns in vain
     scheduler = FlowMatchEulerDiscreteScheduler(shift=LEVEL_SHIFT)
     with atomic_folder(Path(folder)) as partial:
         MultiviewVideoPipeline(model, scheduler).save_pretrained(partial, safe_serialization=True)
@@ -264,9 +256,7 @@ def _straight_rgba(images: Tensor | np.ndarray | Sequence[Any]) -> Tensor:
     if not clip.is_floating_point():
         return clip.float() / 255
     if not bool(((clip >= 0) & (clip <= 1)).all()):
-        raise InputError(
-            "Expected image values between 0 and 1; divide 8-bit values by 255 or pass them as uint8."
-        )
+        raise InputError("Expected image values between 0 and 1; divide 8-bit values by 255 or pass them as uint8.")
     return clip.float()
 
 

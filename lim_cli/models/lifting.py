@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from lim_cli.core.camera import Cameras, project
 from lim_cli.models.triplane import bilinear_rows
 
+CELLS_AT_ONCE = 6912  # without gradients on a CPU: what stays in its cache
+
 
 @dataclass(frozen=True)
 class LiftingConfig:
@@ -39,7 +41,7 @@ class Lifting(nn.Module):
         )
 
     def forward(self, maps: Tensor, cameras: Cameras) -> Tensor:
-        batch, view, channel, height, width = maps.shape
+        batch, view = maps.shape[:2]
         size = self.config.grid
         axis = (torch.arange(size, device=maps.device) + 0.5) / size * 2 - 1
         cells = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(1, 1, -1, 3)
@@ -50,13 +52,10 @@ class Lifting(nn.Module):
             scale = pixels.new_tensor([2 / cameras.size[1], 2 / cameras.size[0]])
             places = pixels * scale - 1  # [batch, view, cell, 2]
             seen = ((places.abs() < 1).all(-1) & (depth > 0))[..., None]
-        table = maps.permute(0, 1, 3, 4, 2).flatten(0, 1)
-        found = bilinear_rows(table, places.flatten(0, 1)).view(batch, view, -1, channel)
-        found = found * seen
-        mean = found.mean(1)
-        deviation = (found.square().mean(1) - mean.square()).clamp_min(0).add(1e-5).sqrt()
-        matte = torch.where(seen, found[..., 3:4], torch.ones_like(found[..., 3:4]))
-        cell = self.cell(torch.cat([mean, deviation, matte.amin(1), matte.mean(1)], -1))
+        table = maps.permute(0, 1, 3, 4, 2).flatten(0, 1).contiguous()
+        count = places.shape[2] if torch.is_grad_enabled() or maps.is_cuda else CELLS_AT_ONCE
+        slabs = zip(places.split(count, 2), seen.split(count, 2), strict=True)
+        cell = torch.cat([self._cells(table, *slab) for slab in slabs], 1)
         cell = cell.view(batch, size, size, size, -1)  # x, y, z
         planes = []
         for linear, order in zip(self.columns, ((2, 1, 3), (3, 1, 2), (3, 2, 1)), strict=True):
@@ -64,6 +63,15 @@ class Lifting(nn.Module):
             columns = cell.permute(0, *order, 4).flatten(3)
             planes.append(linear(columns).permute(0, 3, 1, 2))
         return torch.stack(planes, 1)
+
+    def _cells(self, table: Tensor, places: Tensor, seen: Tensor) -> Tensor:
+        """What cells hold [batch, cell, cell_channels]: places [batch, view, cell, 2] in maps [batch * view, h, w, c]."""
+        batch, view = places.shape[:2]
+        found = bilinear_rows(table, places.flatten(0, 1)).unflatten(0, (batch, view)) * seen
+        mean = found.mean(1)
+        deviation = (found.square().mean(1) - mean.square()).clamp_min(0).add(1e-5).sqrt()
+        matte = torch.where(seen, found[..., 3:4], torch.ones_like(found[..., 3:4]))
+        return self.cell(torch.cat([mean, deviation, matte.amin(1), matte.mean(1)], -1))
 
 
 def resize_planes(planes: Tensor, size: int) -> Tensor:

@@ -93,22 +93,24 @@ class LIM(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.expand = nn.Linear(width, config.token_channels * config.upsample**2)
         canonical = config.kind == "canonical"
-        planes = channels * (3 if canonical and config.guided else 2 if config.guided else 1)
+        triplanes = 1 + config.guided + (config.guided and canonical)  # the state's, the target's, the RGB source's
         self.head = nn.Sequential(
-            nn.Conv2d(config.token_channels + planes, 96, 3, 1, 1),
+            nn.Conv2d(config.token_channels + triplanes * channels, 96, 3, 1, 1),
             nn.SiLU(),
             nn.Conv2d(96, 64, 3, 1, 1),
             nn.SiLU(),
         )
-        flows = {"residual": 0, "warp": 2 if canonical else 6}[config.head]
+        flows = 0 if config.head == "residual" else 2 if canonical else 6
         self.motion = nn.Conv2d(64, flows + channels, 3, 1, 1)
-        nn.init.zeros_(self.motion.weight)
-        nn.init.zeros_(self.motion.bias)
+        with torch.no_grad():
+            for parameter in self.motion.parameters():
+                parameter.zero_()
 
     def start_from(self, lrm: LRM) -> None:
         """Initialisation of supplement B, block for block from the last blocks of an LRM."""
-        for block, source in zip(self.blocks, lrm.blocks[-len(self.blocks) :], strict=True):
-            block.start_from(source)
+        sources = list(lrm.blocks)[-len(self.blocks) :]
+        for block, source in zip(self.blocks, sources, strict=True):
+            block.start_from(source)  # type: ignore[operator]
         with torch.no_grad():
             self.input.weight.zero_()
             self.input.bias.zero_()
@@ -167,7 +169,8 @@ class LIM(nn.Module):
             # as RIFE and FILM do for images: both ends move towards each other, then blend
             from_source = _warp(source, config.reach * torch.tanh(motion[:, 0:2]) * a)
             from_target = _warp(target, config.reach * torch.tanh(motion[:, 2:4]) * (1 - a))
-            logits = torch.cat([(1 - a).clamp_min(1e-6).log(), a.clamp_min(1e-6).log()], 1) + motion[:, 4:6]
+            # log(0) = -inf gives the other end a share of exactly 0
+            logits = torch.cat([1 - a, a], 1).clamp_min(0).log() + motion[:, 4:6]
             share = logits.softmax(1)
             result = share[:, :1] * from_source + share[:, 1:] * from_target + residual * (4 * a * (1 - a))
         return result.unflatten(0, (-1, 3))

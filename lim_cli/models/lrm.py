@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lim_cli.core.camera import Cameras
 from lim_cli.models.image_encoder import EncoderConfig, ImageEncoder
@@ -17,7 +18,10 @@ from lim_cli.models.triplane import FieldConfig, FieldDecoder
 
 @dataclass(frozen=True)
 class LRMConfig:
-    """plane_tokens: side of a plane in tokens; upsample: triplane cells a token. kept_features: the paper's L."""
+    """plane_tokens: side of a plane in tokens; upsample: triplane cells a token. kept_features: the paper's L.
+
+    checkpoint_blocks: training recomputes the blocks in the backward pass, for less memory.
+    """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     lifting: LiftingConfig | None = field(default_factory=LiftingConfig)
@@ -101,10 +105,20 @@ class LRM(nn.Module):
             added = self.lift_tokens(lifted.flatten(0, 1))  # [batch * 3, width, side, side]
             tokens = tokens + added.unflatten(0, (-1, 3)).permute(0, 1, 3, 4, 2).flatten(1, 3)
         features = []
+        saving = self.config.checkpoint_blocks and torch.is_grad_enabled()
         for block in self.blocks:
-            tokens = block(tokens, image_tokens)
+            if saving:
+                tokens = checkpoint(block, tokens, image_tokens, use_reentrant=False)
+            else:
+                tokens = block(tokens, image_tokens)
             features.append(tokens)
         return LRMOutput(self.to_triplane(tokens, lifted), tuple(features[-self.config.kept_features :]), image_tokens)
+
+    def keep_features(self, count: int) -> None:
+        """Gives out the features of the last `count` blocks, as a LIM of `count` blocks needs them."""
+        if not 1 <= count <= len(self.blocks):
+            raise ValueError(f"expected a count from 1 to {len(self.blocks)}, the blocks of this LRM; got {count}")
+        self.config = replace(self.config, kept_features=count)
 
     def to_triplane(self, tokens: Tensor, lifted: Tensor | None) -> Tensor:
         """Plane tokens [batch, token, width] and lifted columns -> triplane [batch, 3, channel, size, size]."""

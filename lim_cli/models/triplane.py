@@ -16,6 +16,7 @@ from torch import Tensor, nn
 PLANE_AXES = ((0, 1), (0, 2), (1, 2))
 DENSITY_SCALE = 100.0
 DENSITY_GAIN = 3.0
+POINTS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class FieldDecoder(nn.Module):
 
     def forward(self, triplane: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Triplane, points [batch, point, 3] -> logit [batch, point], values [batch, point, 3]."""
-        return self._head(self.input(sample_triplane(triplane, points)), points)
+        found = [self._head(self.input(sample_triplane(triplane, some)), some) for some in _portions(points, 1)]
+        return _joined(found, 1)
 
     def _head(self, first: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         output = self.output(F.silu(self.hidden(F.silu(first)))).float()
@@ -100,20 +102,39 @@ class FieldDecoder(nn.Module):
             maps.append(
                 F.grid_sample(projected[plane : plane + 1], grid, padding_mode="border", align_corners=False)[0]
             )
-        xy, xz, yz = (m.permute(1, 2, 0) for m in maps)
+        xy, xz, yz = (m.permute(1, 2, 0).contiguous() for m in maps)
+        yz = yz + self.input.bias
+        in_place = not torch.is_grad_enabled()
         slabs = []
         for i in range(len(axes[0])):
-            first = xy[i][:, None] + xz[i][None] + yz + self.input.bias
-            hidden = F.silu(self.hidden(F.silu(first)))
+            entering = F.silu(xy[i][:, None] + xz[i][None] + yz, inplace=in_place)
+            hidden = F.silu(self.hidden(entering), inplace=in_place)
             slabs.append(hidden @ self.output.weight[0] + self.output.bias[0])
         return torch.stack(slabs)
 
     def at_points(self, projected: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """`forward` for one triplane already projected: points [point, 3] -> logit [point], values [point, 3]."""
-        table = projected.permute(0, 2, 3, 1)
-        coordinates = torch.stack([points[:, list(axes)] for axes in PLANE_AXES])
-        first = bilinear_rows(table, coordinates).sum(0) + self.input.bias
-        return self._head(first, points)
+        table = projected.permute(0, 2, 3, 1).contiguous()
+        found = []
+        for some in _portions(points, 0):
+            coordinates = torch.stack([some[:, list(axes)] for axes in PLANE_AXES])
+            first = bilinear_rows(table, coordinates).sum(0) + self.input.bias
+            found.append(self._head(first, some))
+        return _joined(found, 0)
+
+
+def _portions(points: Tensor, axis: int) -> tuple[Tensor, ...]:
+    """The points as they are, or, without gradients on a CPU, in portions that stay in its cache."""
+    if torch.is_grad_enabled() or points.is_cuda:
+        return (points,)
+    return points.split(POINTS_AT_ONCE, axis)
+
+
+def _joined(found: list[tuple[Tensor, Tensor]], axis: int) -> tuple[Tensor, Tensor]:
+    if len(found) == 1:
+        return found[0]
+    logits, values = zip(*found, strict=True)
+    return torch.cat(logits, axis), torch.cat(values, axis)
 
 
 def density(logit: Tensor) -> Tensor:

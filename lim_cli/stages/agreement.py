@@ -6,7 +6,7 @@ import numpy as np
 
 from lim_cli.artifacts.store import ClipArtifact, ViewsArtifact
 from lim_cli.geometry.mesh import TrackedMesh
-from lim_cli.geometry.rasterize import rasterize
+from lim_cli.stages.surface import silhouette_agreement
 
 
 def silhouette_iou(
@@ -28,14 +28,7 @@ def silhouette_iou(
         ]
     for time, rgba, cameras, view in pictures:
         index = 0 if still else int(np.argmin(np.abs(track.times - time)))
-        raster = rasterize(
-            track.vertices[index],
-            track.faces,
-            cameras.world_from_camera[view].numpy(),
-            cameras.intrinsics[view].numpy(),
-            (rgba.shape[0], rgba.shape[1]),
-        )
-        matte = rgba[..., 3] > 127
-        union = np.count_nonzero(raster.mask | matte)
-        ious.append(np.count_nonzero(raster.mask & matte) / union if union else 1.0)
+        mesh = track.at(index)
+        matte = rgba[None, ..., 3] > 127
+        ious.append(silhouette_agreement(mesh, cameras[view : view + 1], matte))
     return float(np.mean(ious))

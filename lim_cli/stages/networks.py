@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from lim_cli.core.camera import Cameras
+from lim_cli.core.files import hash_json
 from lim_cli.models.checkpoints import find_release, weight_hash
 from lim_cli.models.lim import LIM
 from lim_cli.models.lrm import LRM, LRMOutput, premultiplied
@@ -26,7 +27,7 @@ class Networks:
     """LRM, LIM, their canonical twins and the view generator of a release, on one device.
 
     Raises:
-        WeightsError: (on use) the release or one of its models is missing or damaged.
+        WeightsError: the release lacks one of the models needed, or (on use) one is damaged.
     """
 
     def __init__(
@@ -36,10 +37,14 @@ class Networks:
         weights: Path | None = None,
         release: str | None = None,
         views_model: str | None = None,
+        needs: tuple[str, ...] = MODELS,
     ) -> None:
+        """views_model: folder or hub id of another view generator. needs: the models that must be there."""
         self.device = torch.device(device)
-        self.release = find_release(weights, release, needs=MODELS[:4] if views_model else MODELS)
+        present = tuple(name for name in needs if name != "views" or views_model is None)
+        self.release = find_release(weights, release, needs=present)
         self.views_model = views_model
+        self._hashes: dict[str, str] = {}
 
     @cached_property
     def lrm(self) -> LRM:
@@ -65,14 +70,14 @@ class Networks:
 
     def hashes(self, *names: str) -> dict[str, str]:
         """SHA-256 of the named models, for manifests."""
-        hashes = {}
-        for name in names:
+        for name in set(names) - set(self._hashes):
             if name == "views" and self.views_model is not None:
                 path = Path(self.views_model)
-                hashes[name] = weight_hash(path) if path.is_dir() else self.views_model
+                # a hub id has no files to hash; a manifest's hashes are all SHA-256
+                self._hashes[name] = weight_hash(path) if path.is_dir() else hash_json(self.views_model)
             else:
-                hashes[name] = weight_hash(self.release / name)
-        return hashes
+                self._hashes[name] = weight_hash(self.release / name)
+        return {name: self._hashes[name] for name in names}
 
     @torch.no_grad()
     def encode(self, rgba: np.ndarray, cameras: Cameras) -> LRMOutput:

@@ -44,7 +44,7 @@ def run(folder: Path, config: PosedConfig, *, progress: Progress | None = None) 
         scene, info = normalise_scene(scene)
         scene = reframe_scene(scene, size=config.size)
         chosen = keyframe_indices(len(scene.keyframes), config.keyframe_stride)
-        picked = [_spread_views(scene, k) for k in chosen]
+        picked = [spread_views(scene, k) for k in chosen]
         task.advance()
     if len({len(p) for p in picked}) != 1:
         raise InputError(f"{folder}: time steps have different numbers of views; give every one the same cameras.")
@@ -69,7 +69,7 @@ def keyframe_indices(count: int, stride: int) -> list[int]:
     return indices if indices[-1] == count - 1 else [*indices, count - 1]
 
 
-def _spread_views(scene: Scene, keyframe: int) -> list[int]:
+def spread_views(scene: Scene, keyframe: int) -> list[int]:
     """Up to four views of a keyframe, each as far in azimuth from those chosen before as can be."""
     positions = scene.keyframes[keyframe].cameras.world_from_camera[:, :3, 3].numpy()
     azimuth = np.arctan2(positions[:, 0], positions[:, 2])

@@ -6,13 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import InputError
-from lim_cli.geometry.marching_cubes import UNIT_BOX, Bounds, EmptySurfaceError, extract_surface
+from lim_cli.geometry.marching_cubes import UNIT_BOX, Bounds, EmptySurfaceError, surface_from_lattice
 from lim_cli.geometry.mesh import Mesh
 from lim_cli.geometry.mesh_cleanup import keep_components
+from lim_cli.geometry.rasterize import rasterize
 from lim_cli.models.triplane import FieldDecoder
 
 POINTS_AT_ONCE = 1 << 16
+LEVELS = (0.0, -0.25, -0.5, -0.75, -1.0, -1.25, -1.5)
 
 
 @torch.no_grad()
@@ -22,22 +25,58 @@ def triplane_surface(
     *,
     resolution: int,
     bounds: Bounds = UNIT_BOX,
+    level: float = 0.0,
     min_fraction: float = 0.02,
 ) -> Mesh:
-    """Mesh where the density logit of a triplane [3, c, h, w] is 0, without floaters smaller than `min_fraction`.
+    """Mesh where the density logit of a triplane [3, c, h, w] is `level`, without floaters below `min_fraction`.
 
     Raises:
         InputError: there is no surface at all.
         NumericalError: the field is NaN somewhere.
     """
-    query = FieldQuery(field, triplane)
+    # a whole lattice is cheaper than a sparse one here: its plane features are interpolated once per plane
+    axes = tuple(torch.linspace(low, high, resolution, device=triplane.device) for low, high in zip(*bounds, strict=True))
+    logits = field.on_lattice(field.project(triplane), axes).cpu().numpy()  # type: ignore[arg-type]
     try:
-        mesh = extract_surface(query.logits, level=0.0, resolution=resolution, bounds=bounds, chunk=POINTS_AT_ONCE)
+        mesh = surface_from_lattice(logits, level, bounds)
     except EmptySurfaceError as error:
         raise InputError(
             "No object was found in the views; check the matte (--matte) and that the object is in the picture."
         ) from error
     return keep_components(mesh, min_fraction)
+
+
+@torch.no_grad()
+def agreeing_level(
+    field: FieldDecoder, triplane: Tensor, cameras: Cameras, mattes: np.ndarray, *, resolution: int = 96
+) -> float:
+    """The level whose surface agrees best with the mattes [view, h, w] (bool) of the cameras [view].
+
+    A network trained for little time is unsure of thin parts: their logits stay below 0, where a surface at 0
+    would lose them. The input's own silhouettes say how far down to go.
+    """
+    axis = torch.linspace(-1, 1, resolution, device=triplane.device)
+    logits = field.on_lattice(field.project(triplane), (axis, axis, axis)).cpu().numpy()
+    best, best_score = 0.0, -1.0
+    for level in LEVELS:
+        if not (logits > level).any():
+            continue
+        mesh = keep_components(surface_from_lattice(logits, level), 0.02)
+        score = silhouette_agreement(mesh, cameras, mattes)
+        if score > best_score:
+            best, best_score = level, score
+    return best
+
+
+def silhouette_agreement(mesh: Mesh, cameras: Cameras, mattes: np.ndarray) -> float:
+    """Mean IoU of a mesh's silhouettes and mattes [view, h, w] (bool); both empty counts as 1."""
+    scores = []
+    for view, matte in enumerate(mattes):
+        pose, intrinsics = cameras.world_from_camera[view].numpy(), cameras.intrinsics[view].numpy()
+        drawn = rasterize(mesh.vertices, mesh.faces, pose, intrinsics, (matte.shape[0], matte.shape[1])).mask
+        union = np.count_nonzero(drawn | matte)
+        scores.append(np.count_nonzero(drawn & matte) / union if union else 1.0)
+    return float(np.mean(scores))
 
 
 class FieldQuery:

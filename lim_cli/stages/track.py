@@ -22,7 +22,7 @@ from lim_cli.models.lrm import encode_canonical
 from lim_cli.stages.interpolate import load_interval
 from lim_cli.stages.intervals import Interval, place
 from lim_cli.stages.networks import Networks, batched
-from lim_cli.stages.surface import FieldQuery, box_around, triplane_surface
+from lim_cli.stages.surface import FieldQuery, agreeing_level, box_around, triplane_surface
 
 STAGE_VERSION = 1
 
@@ -33,6 +33,7 @@ class TrackConfig:
 
     within the object's box. stiffness: of ARAP. smoothing: Taubin rounds on the first mesh.
     largest_speed: model units per second a vertex may move, which rules out false matches.
+    level: of the density logit at the surface; None takes the one that agrees best with the input's mattes.
     """
 
     vertices: int = 10_000
@@ -43,6 +44,7 @@ class TrackConfig:
     smoothing: int = 3
     samples: int = 16_000
     largest_speed: float = 6.0
+    level: float | None = None
 
 
 def run(
@@ -67,7 +69,8 @@ def run(
     progress = progress or SilentProgress()
     device = networks.device
     first = keyframes.output(0, device)
-    mesh = initial_mesh(networks, first.triplane[0], config)
+    level = config.level if config.level is not None else surface_level(networks, first.triplane[0], views)
+    mesh = initial_mesh(networks, first.triplane[0], level, config)
     tracer = _Tracer(mesh, config)
     stops = np.unique(np.concatenate([times, keyframes.times[1:-1]])) if len(keyframes) > 1 else np.asarray(times)
     result = np.empty((len(times), len(mesh.vertices), 3), np.float32)
@@ -85,7 +88,7 @@ def run(
             if interval is None or state is None:
                 raise ValueError("expected at least one keyframe interval")
             if where.alpha > 0 or current > 0:
-                surface = _surface(networks, interval, state, where.alpha, tracer.vertices, config)
+                surface = _surface(networks, interval, state, where.alpha, tracer.vertices, level, config)
                 tracer.step(surface, float(time))
             index = np.searchsorted(times, time)
             if index < len(times) and times[index] == time:
@@ -95,12 +98,19 @@ def run(
     return TrackArtifact(TrackedMesh(vertices, mesh.faces, np.asarray(times, np.float64)), confidence)
 
 
-def initial_mesh(networks: Networks, triplane: torch.Tensor, config: TrackConfig) -> Mesh:
+def surface_level(networks: Networks, triplane: torch.Tensor, views: ViewsArtifact) -> float:
+    """The level that agrees best with the first keyframe's input mattes: all four views, or the one real one."""
+    chosen = slice(None) if views.source == "posed" else slice(0, 1)
+    mattes = views.rgba[0, chosen, ..., 3] > 127
+    return agreeing_level(networks.lrm.field, triplane, views.cameras_at(0)[chosen], mattes)
+
+
+def initial_mesh(networks: Networks, triplane: torch.Tensor, level: float, config: TrackConfig) -> Mesh:
     """The first keyframe's surface, cleaned and simplified."""
-    rough = triplane_surface(networks.lrm.field, triplane, resolution=64, min_fraction=0.05)
+    rough = triplane_surface(networks.lrm.field, triplane, resolution=64, level=level, min_fraction=0.05)
     bounds = box_around(rough.vertices, 0.06)
     mesh = triplane_surface(
-        networks.lrm.field, triplane, resolution=config.resolution, bounds=bounds, min_fraction=0.05
+        networks.lrm.field, triplane, resolution=config.resolution, bounds=bounds, level=level, min_fraction=0.05
     )
     return simplify(smooth(mesh, config.smoothing), config.vertices)
 
@@ -129,6 +139,7 @@ def _surface(
     state: InterpolationState,
     alpha: float,
     vertices: np.ndarray,
+    level: float,
     config: TrackConfig,
 ) -> SurfaceSamples:
     """Points of LIM's surface at alpha with CanonicalLIM's coordinates."""
@@ -137,6 +148,7 @@ def _surface(
         interval.triplane(alpha),
         resolution=config.step_resolution,
         bounds=box_around(vertices, 0.16),
+        level=level,
     )
     normals = vertex_normals(mesh.vertices, mesh.faces)
     positions = mesh.vertices

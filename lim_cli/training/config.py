@@ -29,6 +29,7 @@ class TrainConfig:
     """A run. steps: length of the schedule; minutes: if set, the schedule is followed by wall time instead
 
     (and is then not repeatable to the bit). teacher, canonical_teacher: folders of the frozen models.
+    lim_blocks: blocks of LIM, never more than its LRM has.
     """
 
     task: TaskName = "lrm"
@@ -67,8 +68,11 @@ class TrainConfig:
     lim_head: Literal["warp", "residual"] = "warp"
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch_size < 1:
-            raise ConfigError("steps and batch_size must be at least 1.")
+        for name in ("steps", "batch_size", "log_every", "evaluate_every", "evaluate_samples", "lim_blocks"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.workers < 0 or (self.minutes is not None and self.minutes <= 0):
+            raise ConfigError("workers must not be negative, and minutes must be positive.")
         if self.task in ("lim", "canonical_lim") and self.teacher is None:
             raise ConfigError(f"Training {self.task} needs --teacher FOLDER: the trained LRM it interpolates.")
         if self.task == "canonical_lim" and self.canonical_teacher is None:

@@ -6,12 +6,12 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from lim_cli.core.config import to_plain
@@ -65,10 +65,15 @@ def train(
     )
     begun = saved = time.monotonic()
     result: dict[str, float] = {}
+    metrics: dict[str, Tensor] = {}
+
+    def elapsed() -> float:
+        return spent + time.monotonic() - begun
 
     def save(step: int) -> None:
+        _require_finite(metrics, config, step)  # a good state is not overwritten by a broken one
         if accelerator.is_main_process:
-            plain = {"step": step, "seconds": spent + time.monotonic() - begun, "config": to_plain(config)}
+            plain = {"step": step, "seconds": elapsed(), "config": to_plain(config)}
             save_run(folder / "state", task.model, optimizers, plain)
             save_model(folder / "model", task.model, task.plain)
 
@@ -76,8 +81,8 @@ def train(
         bar.advance(started)
         step = started
         for batch in _batches(config, task, accelerator, started):
-            fraction = _fraction(config, step, spent + time.monotonic() - begun)
-            if fraction >= 1 or step == stop_at:
+            fraction = _fraction(config, step, elapsed(), accelerator)
+            if fraction >= 1 or (stop_at is not None and step >= stop_at):
                 break
             for optimizer, rates in zip(optimizers, peaks, strict=True):
                 for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -86,11 +91,9 @@ def train(
             step += 1
             bar.advance()
             if step % config.log_every == 0 or step == 1:
+                _require_finite(metrics, config, step)
                 values = {k: float(v) for k, v in metrics.items()}
-                if not math.isfinite(values["loss"]):
-                    raise NumericalError(f"Training {config.task} diverged at step {step}: the loss is not finite.")
-                seconds = spent + time.monotonic() - begun
-                log.write({"step": step, "seconds": round(seconds, 1), **values})
+                log.write({"step": step, "seconds": round(elapsed(), 1), **values})
                 bar.describe(" ".join(f"{k} {v:.3f}" for k, v in values.items()))
             if step % config.evaluate_every == 0:
                 result = evaluate(task, config, accelerator.device)
@@ -100,7 +103,7 @@ def train(
                 saved = time.monotonic()
     save(step)
     result = evaluate(task, config, accelerator.device)
-    log.write({"step": step, "evaluation": result, "seconds": round(spent + time.monotonic() - begun, 1)})
+    log.write({"step": step, "evaluation": result, "seconds": round(elapsed(), 1)})
     return result
 
 
@@ -178,8 +181,18 @@ def _precision(config: TrainConfig, device: torch.device | str) -> str:
     return "bf16" if str(device).startswith("cuda") else "no"
 
 
-def _fraction(config: TrainConfig, step: int, seconds: float) -> float:
-    return step / config.steps if config.minutes is None else seconds / (60 * config.minutes)
+def _fraction(config: TrainConfig, step: int, seconds: float, accelerator: Accelerator) -> float:
+    """How much of the schedule is done; by the first process's clock, so that all keep one rate and leave together."""
+    if config.minutes is None:
+        return step / config.steps
+    if accelerator.num_processes > 1:
+        seconds = float(broadcast(torch.tensor([seconds], device=accelerator.device)))
+    return seconds / (60 * config.minutes)
+
+
+def _require_finite(metrics: dict[str, Tensor], config: TrainConfig, step: int) -> None:
+    if not all(math.isfinite(float(metrics[name])) for name in ("loss", "norm") if name in metrics):
+        raise NumericalError(f"Training {config.task} diverged at step {step}: the loss is not finite.")
 
 
 def _schedule(fraction: float, step: int, config: TrainConfig) -> float:
@@ -201,8 +214,7 @@ def _peaks(optimizers: list[torch.optim.Optimizer], config: TrainConfig) -> list
 def _check_same(stored: dict[str, Any], config: TrainConfig) -> None:
     """A resumed run must be the same run, but for how it is watched."""
     free = {"log_every", "evaluate_every", "evaluate_samples", "checkpoint_minutes", "workers", "compile"}
-    mine = to_plain(replace(config))
-    for key, value in mine.items():
+    for key, value in to_plain(config).items():
         if key not in free and stored.get(key) != json.loads(json.dumps(value)):
             raise ConfigError(f"Cannot resume: '{key}' was {stored.get(key)!r} and is now {value!r}.")
 

@@ -15,7 +15,7 @@ from lim_cli.core.config import to_plain
 from lim_cli.data.samples import SampleSpec
 from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, state_of
 from lim_cli.models.lrm import LRM, LRMOutput, encode_canonical, premultiplied
-from lim_cli.models.presets import lim_config, load_lim, load_lrm, lrm_config
+from lim_cli.models.presets import Kind, lim_config, load_lim, load_lrm, lrm_config
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import distillation_loss, field_losses
 
@@ -59,18 +59,23 @@ def views_of(batch: Batch) -> Tensor:
 
 def canonical_of(batch: Batch) -> Tensor:
     """Canonical views [batch, time, view, 4, h, w] as CanonicalLRM reads them."""
-    mask = (batch["views"][..., 3:, :, :] > 127).float()
-    return encode_canonical(batch["canonical"].float(), mask)
+    canonical = batch["canonical"].float()
+    # a pixel half covered by the object may have missed it at its centre, where canonical XYZ is taken
+    met = (canonical != 0).any(-3, keepdim=True)
+    mask = ((batch["views"][..., 3:, :, :] > 127) & met).float()
+    return encode_canonical(canonical, mask)
 
 
 class LRMTask(Task):
     """LRM on RGB, or CanonicalLRM on canonical XYZ (sec. 3.1, 3.4)."""
 
+    model: LRM
+
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         self.canonical = config.task == "canonical_lrm"
-        kind = "canonical" if self.canonical else "rgb"
-        lrm = lrm_config(config.preset, kind)  # type: ignore[arg-type]
+        kind: Kind = "canonical" if self.canonical else "rgb"
+        lrm = lrm_config(config.preset, kind)
         self.model = LRM(lrm)
         if config.initial is not None:
             source = load_lrm(Path(config.initial))
@@ -88,7 +93,7 @@ class LRMTask(Task):
         )
 
     def blocks(self) -> list[nn.Module]:
-        return [*self.model.blocks, *self.model.encoder.blocks]  # type: ignore[union-attr,list-item]
+        return [*self.model.blocks, *self.model.encoder.blocks]
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         views = (canonical_of(batch) if self.canonical else views_of(batch))[:, 0]
@@ -98,8 +103,7 @@ class LRMTask(Task):
             kept = (draw >= self.config.lift_drop).to(views.dtype)
             views = degrade(views, self.config.degrade, generator)
         output: LRMOutput = self.model(views, rig_of(batch), lift_kept=kept)
-        lrm: LRM = self.model  # type: ignore[assignment]
-        return field_losses(lrm.field, output.triplane, instant(batch, 0), self.config.field_loss, generator)
+        return field_losses(self.model.field, output.triplane, instant(batch, 0), self.config.field_loss, generator)
 
 
 def degrade(views: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -118,17 +122,22 @@ def degrade(views: Tensor, share: float, generator: torch.Generator) -> Tensor:
 class LIMTask(Task):
     """LIM, or CanonicalLIM (sec. 3.2-3.4, eq. 1-5), over frozen LRMs."""
 
+    model: LIM
+
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         self.canonical = config.task == "canonical_lim"
-        kind = "canonical" if self.canonical else "rgb"
+        kind: Kind = "canonical" if self.canonical else "rgb"
         frozen = [load_lrm(Path(str(config.teacher)))]
         if self.canonical:
             frozen.append(load_lrm(Path(str(config.canonical_teacher))))
         for teacher in frozen:
             teacher.requires_grad_(False)
         self._frozen = tuple(frozen)  # a tuple, so that they are no part of what is saved or optimised
-        lim = lim_config(config.preset, kind, blocks=config.lim_blocks, head=config.lim_head)  # type: ignore[arg-type]
+        blocks = min(config.lim_blocks, len(frozen[-1].blocks))
+        for teacher in frozen:
+            teacher.keep_features(max(blocks, teacher.config.kept_features))
+        lim = lim_config(config.preset, kind, blocks=blocks, head=config.lim_head)
         self.model = LIM(lim)
         self.model.start_from(frozen[-1])
         if config.initial is not None:
@@ -147,12 +156,12 @@ class LIMTask(Task):
     def _start_from_lim(self, source: LIM) -> None:
         own = self.model.state_dict()
         tensors = {k: v for k, v in source.state_dict().items() if k in own and own[k].shape == v.shape}
-        if source.config.kind != self.model.config.kind:  # type: ignore[union-attr]
+        if source.config.kind != self.model.config.kind:
             tensors = {k: v for k, v in tensors.items() if not k.startswith(("motion", "head"))}
         self.model.load_state_dict(tensors, strict=False)
 
     def blocks(self) -> list[nn.Module]:
-        return [*self.model.blocks, *(b for t in self._frozen for b in (*t.blocks, *t.encoder.blocks))]  # type: ignore[union-attr,list-item]
+        return [*self.model.blocks, *(b for t in self._frozen for b in (*t.blocks, *t.encoder.blocks))]
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         for teacher in self._frozen:
@@ -163,8 +172,7 @@ class LIMTask(Task):
         with torch.no_grad():
             state, guide, teacher = self._interval(batch)
         lrm = self._frozen[-1]
-        lim: LIM = self.model  # type: ignore[assignment]
-        weights = self.config.lim_loss
+        lim, weights = self.model, self.config.lim_loss
         alpha = batch["alpha"][:, 1]
 
         # 1. L_T (eq. 2): the triplane at alpha_mid against LRM's at the true keyframe

@@ -14,9 +14,7 @@ from lim_cli.diffusion.configs import TINY
 from lim_cli.diffusion.denoiser import MultiviewVideoDenoiser
 
 
-def _moving_balls(
-    *, batch: int, time: int, size: int, seed: int = 0, step: float = 0.15
-) -> dict[str, Tensor]:
+def _moving_balls(*, batch: int, time: int, size: int, seed: int = 0, step: float = 0.15) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(seed)
     cameras = orbit_cameras(
         [0.0, 90.0, 180.0, 270.0], elevation=10.0, field_of_view=40.0, distance=3.0, size=(size, size)

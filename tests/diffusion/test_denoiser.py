@@ -23,9 +23,7 @@ Balls = Callable[..., dict[str, Tensor]]
 
 def _inputs(batch: int = 2, time: int = 3) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     random = torch.Generator().manual_seed(1)
-    cameras = orbit_cameras(
-        [0.0, 90.0, 180.0, 270.0], elevation=5.0, field_of_view=40.0, distance=3.0, size=(32, 32)
-    )
+    cameras = orbit_cameras([0.0, 90.0, 180.0, 270.0], elevation=5.0, field_of_view=40.0, distance=3.0, size=(32, 32))
     pixels = torch.randn(batch, time, 4, 4, 32, 32, generator=random)
     level = torch.rand(batch, time, 4, generator=random)
     world, intrinsics = cameras.world_from_camera, cameras.intrinsics
@@ -73,9 +71,7 @@ def test_time_is_relative_and_every_frame_and_view_is_seen(denoiser: MultiviewVi
 @torch.no_grad()
 def test_the_world_may_be_turned_about_up(denoiser: MultiviewVideoDenoiser) -> None:
     pixels, level, world, intrinsics = _inputs(batch=1)
-    turn = torch.from_numpy(
-        orbit_pose(70.0, 0.0, 1.0) @ torch.tensor(orbit_pose(0.0, 0.0, 1.0)).inverse().numpy()
-    )
+    turn = torch.from_numpy(orbit_pose(70.0, 0.0, 1.0) @ torch.tensor(orbit_pose(0.0, 0.0, 1.0)).inverse().numpy())
     torch.testing.assert_close(azimuth_aligned(turn @ world), azimuth_aligned(world), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(azimuth_aligned(world), world, rtol=1e-5, atol=1e-5)
     out = denoiser(pixels, level, world, intrinsics)
@@ -97,9 +93,7 @@ def test_pixels_come_back_and_hidden_colour_does_not_matter() -> None:
     assert torch.equal(pixels[:, :3, :4], torch.zeros(5, 3, 4, 8))
     back = decode_pixels(pixels)
     opaque = images[:, 3:] > 0.05
-    torch.testing.assert_close(
-        torch.where(opaque, back, 0), torch.where(opaque, images, 0), rtol=0, atol=1e-5
-    )
+    torch.testing.assert_close(torch.where(opaque, back, 0), torch.where(opaque, images, 0), rtol=0, atol=1e-5)
     torch.testing.assert_close(back[:, 3], images[:, 3])
 
 
@@ -119,9 +113,7 @@ def test_every_parameter_gets_a_gradient(denoiser: MultiviewVideoDenoiser, movin
     assert all(m.ndim == 0 and not m.requires_grad and bool(m.isfinite()) for m in metrics.values())
 
 
-def test_loss_repeats_and_leaves_the_batch_alone(
-    denoiser: MultiviewVideoDenoiser, moving_balls: Balls
-) -> None:
+def test_loss_repeats_and_leaves_the_batch_alone(denoiser: MultiviewVideoDenoiser, moving_balls: Balls) -> None:
     batch = moving_balls(batch=1, time=3, size=32)
     before = {name: tensor.clone() for name, tensor in batch.items()}
     first, _ = denoising_loss(denoiser, batch, torch.Generator().manual_seed(3))
@@ -133,9 +125,7 @@ def test_loss_repeats_and_leaves_the_batch_alone(
 
 
 def test_loss_of_one_frame(denoiser: MultiviewVideoDenoiser, moving_balls: Balls) -> None:
-    loss, _ = denoising_loss(
-        denoiser, moving_balls(batch=1, time=1, size=32), torch.Generator().manual_seed(0)
-    )
+    loss, _ = denoising_loss(denoiser, moving_balls(batch=1, time=1, size=32), torch.Generator().manual_seed(0))
     assert bool(loss.isfinite())
 
 
@@ -145,7 +135,7 @@ def test_bfloat16_autocast(denoiser: MultiviewVideoDenoiser, moving_balls: Balls
     with torch.autocast("cpu", torch.bfloat16):
         rounded, _ = denoising_loss(denoiser, batch, torch.Generator().manual_seed(0))
     rounded.backward()
-    assert float(rounded) == pytest.approx(float(plain), rel=0.02)
+    assert rounded.item() == pytest.approx(plain.item(), rel=0.02)
 
 
 def test_overfits_one_batch(moving_balls: Balls) -> None:

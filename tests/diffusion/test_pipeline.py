@@ -140,9 +140,7 @@ def test_save_and_load_are_bitwise(pipeline: MultiviewVideoPipeline, tmp_path: P
     assert torch.equal(again, pipeline(_clip(2), **VIEW, num_inference_steps=2).images)
 
 
-def test_released_weights_are_bfloat16_and_run_in_float32(
-    denoiser: MultiviewVideoDenoiser, tmp_path: Path
-) -> None:
+def test_released_weights_are_bfloat16_and_run_in_float32(denoiser: MultiviewVideoDenoiser, tmp_path: Path) -> None:
     save_pipeline(denoiser, tmp_path / "views")
     stored = load_file(tmp_path / "views/denoiser/diffusion_pytorch_model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
@@ -182,9 +180,7 @@ def test_bad_calls_are_named(pipeline: MultiviewVideoPipeline) -> None:
         pipeline(_clip(2), elevation=0.0, field_of_view=0.0)
 
 
-@pytest.mark.parametrize(
-    ("window", "overlap"), [(1, 0), (2, 0), (2, 1), (8, 0), (8, 2), (8, 4), (9, 2), (9, 8)]
-)
+@pytest.mark.parametrize(("window", "overlap"), [(1, 0), (2, 0), (2, 1), (8, 0), (8, 2), (8, 4), (9, 2), (9, 8)])
 def test_windows_cover_a_clip(window: int, overlap: int) -> None:
     for count in range(1, 40):
         windows = plan_windows(count, window=window, overlap=overlap)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lim_cli.data.procedural.plan import X, Y, Z, Plan
+from lim_cli.data.procedural.plan import Plan, X, Y, Z
 from lim_cli.data.procedural.skeleton import Skeleton, Wave, aim, rotation
 
 

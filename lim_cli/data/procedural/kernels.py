@@ -2,7 +2,8 @@
 
 An object at one time is a set of parts. Part j has an affine map world -> part (`inverse[j]`, [3, 4] flat),
 a shape row (`shape[j]`: kind, a, b, c, rounding; a cone's slope and its cosine; the frame's smallest scale,
-negated where uneven), a look row (`look[j]`) and a bounding ball (`ball[j]`: centre xyz, radius). The union is a polynomial smooth minimum with blend length `blend` (0: hard edges).
+negated where uneven), a look row (`look[j]`) and a bounding ball (`ball[j]`: centre xyz, radius). The union is
+a polynomial smooth minimum with blend length `blend` (0: hard edges).
 A part's world distance is exact where its frame scales evenly; else its local distance over the length of
 its world gradient (first order, and an underestimate away from the surface, so sphere tracing stays safe).
 

@@ -1,0 +1,36 @@
+"""`lim keyframes`: LRM alone."""
+
+from __future__ import annotations
+
+from lim_cli.cli import options
+from lim_cli.cli.output import JsonOption, Output, QuietOption, VerboseOption
+
+app = options.new_app()
+
+
+@app.command()
+def keyframes(
+    run: options.RunArgument,
+    device: options.DeviceOption = "auto",
+    weights: options.WeightsOption = None,
+    release: options.ReleaseOption = None,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Reconstruct every keyframe of a run's views as a triplane (20_keyframes).
+
+    Example: lim keyframes RUN
+    """
+    from lim_cli.cli.preflight import check_run
+
+    check_run(run)
+    networks = options.load_networks(device, weights, release, "lrm")
+
+    from lim_cli.stages.steps import Steps, existing_run
+
+    sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
+    with existing_run(run) as folder:
+        stages = Steps(folder, networks, progress=sink)
+        stages.keyframes()
+        sink.stages(run, stages.seconds)

@@ -1,0 +1,95 @@
+"""Options that several commands share, and what they become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lim_cli.stages.networks import Networks
+
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder (see lim ingest --help).", show_default=False)
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option("--weights", help="Folder of weights, or a hub id in the local cache.", show_default=False),
+]
+ReleaseOption = Annotated[
+    str | None, typer.Option("--release", help="Release of the weights; the newest otherwise.")
+]
+ViewsModelOption = Annotated[
+    str | None,
+    typer.Option("--views-model", help="Another view generator: a diffusers folder, or a hub id.", show_default=False),
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of every random choice.", min=0)]
+FpsOption = Annotated[float, typer.Option(help="Output frames per second.", min=0.01, max=240)]
+StartOption = Annotated[float | None, typer.Option(help="Seconds to start at.", min=0)]
+EndOption = Annotated[float | None, typer.Option(help="Seconds to end at.", min=0)]
+InputFpsOption = Annotated[
+    float | None, typer.Option(help="Frame rate of inputs without time stamps; 24 otherwise.", min=0.01)
+]
+MatteOption = Annotated[
+    str, typer.Option(help="auto, alpha, background, grabcut, rembg, or a folder of mattes.")
+]
+MaxFramesOption = Annotated[int | None, typer.Option(help="Use at most this many input frames.", min=1)]
+KeyframeStrideOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Every how many input frames is a keyframe; otherwise 2 for single-camera clips, 1 for posed scenes.",
+        min=1,
+        show_default=False,
+    ),
+]
+StepsOption = Annotated[int, typer.Option(help="View diffusion steps.", min=1, max=1000)]
+ElevationOption = Annotated[
+    float, typer.Option(help="Degrees the input camera is above the object.", min=-89, max=89)
+]
+FieldOfViewOption = Annotated[
+    float, typer.Option(help="Horizontal degrees of the input camera.", min=1, max=150)
+]
+VerticesOption = Annotated[int, typer.Option(help="Vertices of the mesh.", min=100, max=1_000_000)]
+TextureSizeOption = Annotated[int, typer.Option(help="Side of the texture, pixels.", min=64, max=8192)]
+QuantizeOption = Annotated[
+    bool, typer.Option("--quantize", help="Integer positions in the GLB (KHR_mesh_quantization): half the bytes.")
+]
+SparseOption = Annotated[
+    bool, typer.Option("--sparse", help="Store only the vertices that move (sparse accessors) in the GLB.")
+]
+
+
+def new_app() -> typer.Typer:
+    """A command's Typer application; plain help, since rich would double the time it takes to come up."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The options that were given: those that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def load_networks(
+    device: str,
+    weights: Path | None,
+    release: str | None,
+    *needs: str,
+    views_model: str | None = None,
+) -> Networks:
+    """The models named by `needs`, of which none is read yet.
+
+    Raises:
+        WeightsError: one is missing, said before anything heavy is imported. ConfigError: no such device.
+    """
+    from lim_cli.models.releases import find_release
+
+    find_release(weights, release, needs=tuple(n for n in needs if n != "views" or views_model is None))
+
+    from lim_cli.core.device import choose_device
+    from lim_cli.stages.networks import Networks
+
+    return Networks(
+        choose_device(device), weights=weights, release=release, views_model=views_model, needs=needs
+    )

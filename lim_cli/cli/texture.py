@@ -1,0 +1,39 @@
+"""`lim texture`: the texture alone."""
+
+from __future__ import annotations
+
+from lim_cli.cli import options
+from lim_cli.cli.output import JsonOption, Output, QuietOption, VerboseOption
+
+app = options.new_app()
+
+
+@app.command()
+def texture(
+    run: options.RunArgument,
+    texture_size: options.TextureSizeOption = 1024,
+    device: options.DeviceOption = "auto",
+    weights: options.WeightsOption = None,
+    release: options.ReleaseOption = None,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Unwrap a run's traced mesh and bake one texture for all times (50_texture).
+
+    Example: lim texture RUN --texture-size 2048
+    """
+    from lim_cli.cli.preflight import check_run
+
+    check_run(run)
+    networks = options.load_networks(device, weights, release, "lrm")
+
+    from lim_cli.stages.config import ReconstructConfig
+    from lim_cli.stages.steps import Steps, existing_run
+
+    sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
+    config = ReconstructConfig(texture_size=texture_size)
+    with existing_run(run) as folder:
+        stages = Steps(folder, networks, progress=sink)
+        stages.texture(config.texture)
+        sink.stages(run, stages.seconds)

@@ -1,0 +1,46 @@
+"""`lim views`: the view generator alone."""
+
+from __future__ import annotations
+
+from lim_cli.cli import options
+from lim_cli.cli.output import JsonOption, Output, QuietOption, VerboseOption
+
+app = options.new_app()
+
+
+@app.command()
+def views(
+    run: options.RunArgument,
+    keyframe_stride: options.KeyframeStrideOption = None,
+    steps: options.StepsOption = 8,
+    elevation: options.ElevationOption = 10.0,
+    field_of_view: options.FieldOfViewOption = 40.0,
+    seed: options.SeedOption = 0,
+    device: options.DeviceOption = "auto",
+    weights: options.WeightsOption = None,
+    release: options.ReleaseOption = None,
+    views_model: options.ViewsModelOption = None,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Generate the views at 90, 180 and 270 degrees of every keyframe of a run's clip (10_views).
+
+    Example: lim views RUN --steps 8
+    """
+    from lim_cli.cli.preflight import check_run
+
+    check_run(run)
+    networks = options.load_networks(device, weights, release, "views", views_model=views_model)
+
+    from lim_cli.stages.config import ReconstructConfig
+    from lim_cli.stages.steps import Steps, existing_run
+
+    sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
+    config = ReconstructConfig(
+        keyframe_stride=keyframe_stride, steps=steps, elevation=elevation, field_of_view=field_of_view, seed=seed
+    )
+    with existing_run(run) as folder:
+        stages = Steps(folder, networks, progress=sink)
+        stages.views(config.views, seed=config.seed)
+        sink.stages(run, stages.seconds)

@@ -1,0 +1,1 @@
+"""Methods behind one protocol, and the tables that compare them."""

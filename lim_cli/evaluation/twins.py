@@ -1,0 +1,123 @@
+"""Held-out figures of the canonical twins and of the view generator, for their cards."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from lim_cli.core.camera import Cameras
+from lim_cli.core.device import generator
+from lim_cli.core.progress import Progress, SilentProgress
+from lim_cli.data.procedural.procedural_object import ProceduralObject
+from lim_cli.data.rigs import Rig, mono_rig, random_light, source_rig
+from lim_cli.metrics.image import mask_iou, psnr_foreground
+from lim_cli.models.lim import state_of
+from lim_cli.models.lrm import encode_canonical
+from lim_cli.stages.intervals import Interval
+from lim_cli.stages.networks import Networks, batched
+from lim_cli.stages.surface import FieldQuery
+
+SIZE = 128
+
+
+@torch.no_grad()
+def canonical_error(
+    networks: Networks, count: int, *, gap: float, progress: Progress | None = None
+) -> dict[str, float]:
+    """Canonical coordinates at the middle of an interval, on the true surface: mean distance from the truth.
+
+    Rows: CanonicalLIM; CanonicalLRM on the true middle (its oracle); standing still (a point is its own
+    canonical point). Model units; `count` held-out objects, ends `gap` of the motion apart.
+    """
+    progress = progress or SilentProgress()
+    errors: dict[str, list[float]] = {"canonical_lim": [], "canonical_lrm_oracle": [], "standing_still": []}
+    with progress.task("Judging canonical coordinates", count) as task:
+        for number in range(count):
+            rng = np.random.default_rng([2, 0, 8, number])
+            drawn = ProceduralObject.draw(rng)
+            start = rng.uniform() * (1 - gap)
+            phases = np.array([start, start + gap / 2, start + gap])
+            poses = drawn.normalised(phases, 0.9).poses(phases)
+            light, rig = random_light(rng), source_rig(rng, SIZE)
+            cameras = _cameras(rig)
+            shots = [
+                [p.render(rig.world_from_camera[v], rig.intrinsics[v], rig.size, light, poses[0]) for v in range(4)]
+                for p in poses
+            ]
+            rgba = [np.stack([(np.clip(s[0], 0, 1) * 255 + 0.5).astype(np.uint8) for s in shot]) for shot in shots]
+            interval = Interval(
+                networks, networks.encode(rgba[0], cameras), networks.encode(rgba[2], cameras)
+            )
+            states = []
+            for shot in shots[:2]:
+                xyz = torch.from_numpy(np.stack([s[2] for s in shot])).movedim(-1, 1)
+                mask = torch.from_numpy(np.stack([s[0][..., 3] > 0.5 for s in shot]))[:, None].float()
+                view = encode_canonical(xyz.float(), mask)[None].to(networks.device)
+                states.append(state_of(networks.canonical_lrm(view, batched(cameras, networks.device))))
+            samples = poses[1].sample_volume(rng, 8, 2048, light, poses[0])
+            field = networks.canonical_lrm.field
+            planes = {
+                "canonical_lim": interval.canonical_triplane(states[0], 0.5),
+                "canonical_lrm_oracle": states[1].triplane[0],
+            }
+            for name, plane in planes.items():
+                found = FieldQuery(field, plane).values(samples.surface_points)
+                errors[name].append(float(np.linalg.norm(found - samples.surface_canonical, axis=1).mean()))
+            still = np.linalg.norm(samples.surface_points - samples.surface_canonical, axis=1)
+            errors["standing_still"].append(float(still.mean()))
+            task.advance()
+    return {name: round(float(np.mean(values)), 5) for name, values in errors.items()}
+
+
+@torch.no_grad()
+def view_quality(
+    networks: Networks, count: int, *, frames: int = 8, steps: int = 8, progress: Progress | None = None
+) -> tuple[dict[str, float], list[np.ndarray]]:
+    """Generated views of held-out procedural clips against the truth, and pictures: truth over generated.
+
+    iou, psnr_fg: means over the three generated views. change: mean frame-to-frame difference of the generated
+    views over that of the true ones.
+    """
+    progress = progress or SilentProgress()
+    ious, psnrs, made_change, true_change = [], [], [], []
+    pictures = []
+    with progress.task("Judging generated views", count) as task:
+        for number in range(count):
+            rng = np.random.default_rng([2, 0, 9, number])
+            drawn = ProceduralObject.draw(rng)
+            gap = rng.uniform(0.3, 0.8)
+            phases = rng.uniform(0, 1 - gap) + gap * np.linspace(0, 1, frames)
+            poses = drawn.normalised(phases, 0.92).poses(phases)
+            light, rig = random_light(rng), mono_rig(rng, SIZE)
+            truth = np.stack([
+                [p.render(rig.world_from_camera[v], rig.intrinsics[v], rig.size, light, p)[0] for v in range(4)]
+                for p in poses
+            ])  # fmt: skip
+            clip = torch.from_numpy(truth).movedim(-1, 2).float().clamp(0, 1)  # [time, view, 4, h, w]
+            position = rig.world_from_camera[0, :3, 3]
+            made = networks.views(
+                clip[:, 0],
+                elevation=float(np.degrees(np.arcsin(position[1] / np.linalg.norm(position)))),
+                field_of_view=float(2 * np.degrees(np.arctan(SIZE / 2 / rig.intrinsics[0, 0]))),
+                num_inference_steps=steps,
+                generator=generator(number),
+            ).images
+            ious.append(float(mask_iou(made[:, 1:, 3], clip[:, 1:, 3]).mean()))
+            white = [x[:, :, :3] * x[:, :, 3:] + 1 - x[:, :, 3:] for x in (clip, made)]
+            inside = psnr_foreground(white[1][:, 1:], white[0][:, 1:], clip[:, 1:, 3])
+            psnrs.append(float(inside[torch.isfinite(inside)].mean()))
+            true_change.append(float(white[0][:, 1:].diff(dim=0).abs().mean()))
+            made_change.append(float(white[1][:, 1:].diff(dim=0).abs().mean()))
+            rows = [torch.cat([w[t, v] for t in (0, frames // 2) for v in range(4)], -1) for w in white]
+            pictures.append((torch.cat(rows, -2).movedim(0, -1).clamp(0, 1) * 255).byte().numpy())
+            task.advance()
+    scores = {
+        "iou": round(float(np.mean(ious)), 4),
+        "psnr_fg": round(float(np.mean(psnrs)), 3),
+        "change": round(float(np.sum(made_change) / max(np.sum(true_change), 1e-9)), 3),
+    }
+    return scores, pictures
+
+
+def _cameras(rig: Rig) -> Cameras:
+    return Cameras(torch.from_numpy(rig.world_from_camera), torch.from_numpy(rig.intrinsics), rig.size)
