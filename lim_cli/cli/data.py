@@ -58,16 +58,17 @@ def sample(
     from PIL import Image
 
     from lim_cli.cli.result_folder import describe, result_folder
-    from lim_cli.data.object_source import draw_object
+    from lim_cli.data.object_source import ObjectSource
     from lim_cli.data.scene_drawing import contact_sheet, draw_scene
     from lim_cli.data.scene_folder import write_scene
 
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
+    objects = ObjectSource(seed, held_out=split == "eval", assets=assets)
     with result_folder(output, {"seed": seed, "kind": kind, "split": split}) as partial:
         drawn = []
         with sink.task("Drawing objects", count) as task:
             for number in range(count):
-                source, rng = draw_object(seed, number, held_out=split == "eval", assets=assets)
+                source, rng = objects.draw(number)
                 scene = draw_scene(source, rng, times=times, size=size, name=f"{number:03d}")
                 write_scene(partial / scene.name, scene)
                 drawn.append(scene)
@@ -91,17 +92,18 @@ def speed(
 
     import numpy as np
 
-    from lim_cli.data.object_source import draw_object
+    from lim_cli.data.object_source import ObjectSource
     from lim_cli.data.samples import SampleSpec, draw_sample
 
     spec = SampleSpec(size=size, rays=0, points=0, surface=0, canonical=True, labelled=())
-    source, _ = draw_object(0, 0, held_out=False, assets=assets)
+    objects = ObjectSource(0, held_out=False, assets=assets)
+    source, _ = objects.draw(0)
     draw_sample(source, np.random.default_rng(0), spec)  # compiles the kernels
-    begun, pictures, objects = time.perf_counter(), 0, 0
+    begun, pictures, number = time.perf_counter(), 0, 0
     while (passed := time.perf_counter() - begun) < seconds or pictures == 0:
-        source, rng = draw_object(0, objects, held_out=False, assets=assets)
+        source, rng = objects.draw(number)
         pictures += draw_sample(source, rng, spec)["views"].shape[1]
-        objects += 1
+        number += 1
     rate = pictures / passed
     plain = {"images_per_second": round(rate, 1), "size": size, "images": pictures, "seconds": round(passed, 2)}
     Output(as_json=json_).result(plain, [f"{rate:.0f} images/s at {size}x{size}, one process, a new object every four"])

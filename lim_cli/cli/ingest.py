@@ -53,9 +53,7 @@ def ingest(
     from lim_cli.stages.steps import Steps, open_run, take_in
 
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
-    clip = IngestConfig(
-        matte=matte, **options.given(start=start, end=end, input_fps=input_fps, max_frames=max_frames)
-    )
+    clip = IngestConfig(matte=matte, **options.given(start=start, end=end, input_fps=input_fps, max_frames=max_frames))
     config = ReconstructConfig(keyframe_stride=keyframe_stride, ingest=clip)
     with open_run(workdir) as run:
         steps = Steps(run, progress=sink)

@@ -83,6 +83,7 @@ def interpolate(
                 iterate_artifact(made, networks.device),
                 len(alphas),
                 networks,
+                level=found.level(),
                 resolution=resolution,
                 world_from_model=found.world_from_model,
                 progress=sink,

@@ -18,9 +18,7 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option("--weights", help="Folder of weights, or a hub id in the local cache.", show_default=False),
 ]
-ReleaseOption = Annotated[
-    str | None, typer.Option("--release", help="Release of the weights; the newest otherwise.")
-]
+ReleaseOption = Annotated[str | None, typer.Option("--release", help="Release of the weights; the newest otherwise.")]
 ViewsModelOption = Annotated[
     str | None,
     typer.Option("--views-model", help="Another view generator: a diffusers folder, or a hub id.", show_default=False),
@@ -32,9 +30,7 @@ EndOption = Annotated[float | None, typer.Option(help="Seconds to end at.", min=
 InputFpsOption = Annotated[
     float | None, typer.Option(help="Frame rate of inputs without time stamps; 24 otherwise.", min=0.01)
 ]
-MatteOption = Annotated[
-    str, typer.Option(help="auto, alpha, background, grabcut, rembg, or a folder of mattes.")
-]
+MatteOption = Annotated[str, typer.Option(help="auto, alpha, background, grabcut, rembg, or a folder of mattes.")]
 MaxFramesOption = Annotated[int | None, typer.Option(help="Use at most this many input frames.", min=1)]
 KeyframeStrideOption = Annotated[
     int | None,
@@ -45,12 +41,8 @@ KeyframeStrideOption = Annotated[
     ),
 ]
 StepsOption = Annotated[int, typer.Option(help="View diffusion steps.", min=1, max=1000)]
-ElevationOption = Annotated[
-    float, typer.Option(help="Degrees the input camera is above the object.", min=-89, max=89)
-]
-FieldOfViewOption = Annotated[
-    float, typer.Option(help="Horizontal degrees of the input camera.", min=1, max=150)
-]
+ElevationOption = Annotated[float, typer.Option(help="Degrees the input camera is above the object.", min=-89, max=89)]
+FieldOfViewOption = Annotated[float, typer.Option(help="Horizontal degrees of the input camera.", min=1, max=150)]
 VerticesOption = Annotated[int, typer.Option(help="Vertices of the mesh.", min=100, max=1_000_000)]
 TextureSizeOption = Annotated[int, typer.Option(help="Side of the texture, pixels.", min=64, max=8192)]
 QuantizeOption = Annotated[
@@ -90,6 +82,4 @@ def load_networks(
     from lim_cli.core.device import choose_device
     from lim_cli.stages.networks import Networks
 
-    return Networks(
-        choose_device(device), weights=weights, release=release, views_model=views_model, needs=needs
-    )
+    return Networks(choose_device(device), weights=weights, release=release, views_model=views_model, needs=needs)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from lim_cli.core.progress import Task, TaskContext
 
 if TYPE_CHECKING:

@@ -59,9 +59,7 @@ def reconstruct(
         Path | None,
         typer.Option(help="Keep the finished stages here, so that a rerun resumes.", show_default=False),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume/--fresh", help="Reuse finished stages, or start over.")
-    ] = True,
+    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Reuse finished stages, or start over.")] = True,
     shard: Annotated[
         str | None, typer.Option(help="i/n: take only every n-th input, from the i-th (1..n).", show_default=False)
     ] = None,

@@ -84,7 +84,5 @@ def render(
     cameras = orbit(azimuths, elevation=elevation, field_of_view=field_of_view, size=size)
     config = PictureConfig(samples=samples, depth=depth, opacity=opacity)
     with result_folder(output, {"times": chosen.tolist(), "azimuths": azimuths}) as partial:
-        write_pictures(
-            partial, source.at(chosen, networks), len(chosen), cameras, networks, config, progress=sink
-        )
+        write_pictures(partial, source.at(chosen, networks), len(chosen), cameras, networks, config, progress=sink)
     sink.result(*describe(output))

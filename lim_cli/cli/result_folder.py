@@ -30,7 +30,6 @@ def list_files(folder: Path) -> list[str]:
 
 
 def describe(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """A finished result folder as JSON values and as lines to print."""
+    """A finished result folder as JSON values and as a line to print."""
     plain = json.loads((folder / RESULT_NAME).read_text(encoding="utf-8"))
-    names = [name for name in plain["files"] if name != RESULT_NAME]
-    return {"output": str(folder), **plain}, [f"{folder}: {len(names)} files", *names]
+    return {"output": str(folder), **plain}, [f"{folder}: {len(plain['files'])} files"]

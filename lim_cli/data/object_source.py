@@ -1,4 +1,4 @@
-"""One object by number: the same whoever draws it."""
+"""Objects by number: the same whoever draws them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,26 @@ from lim_cli.data.procedural.procedural_object import ProceduralObject
 _SPLITS = {False: 11, True: 12}  # apart from the seeds of data.dataset
 
 
-def draw_object(
-    seed: int, number: int, *, held_out: bool, assets: Path | None = None
-) -> tuple[AnimatedObject, np.random.Generator]:
-    """Object `number` and the generator for whatever is drawn of it next.
+class ObjectSource:
+    """Procedural objects, or rigged assets from a folder of .glb files (or a pack made of it).
 
-    held_out: from seeds (or assets) that training never takes. assets: a folder of .glb files or a pack made of it.
+    held_out: from seeds (or assets) that training never takes.
 
     Raises:
-        InputError: there is no such folder. MissingError: it holds no asset that moves.
+        InputError: there is no such folder. MissingError: it holds none of the assets asked for.
     """
-    rng = np.random.default_rng([_SPLITS[held_out], seed, number])
-    if assets is None:
-        return ProceduralObject.draw(rng), rng
-    if not assets.exists():
-        raise InputError(f"There is no {assets}; give a folder of rigged .glb files.")
-    if assets.is_file():
-        return load_pack(assets).draw(rng), rng
-    return AssetLibrary(assets, only=HELD_OUT_ASSETS if held_out else None).draw(rng), rng
+
+    def __init__(self, seed: int, *, held_out: bool, assets: Path | None = None) -> None:
+        self._key = [_SPLITS[held_out], seed]
+        self._library: AssetLibrary | None = None
+        if assets is not None:
+            if not assets.exists():
+                raise InputError(f"There is no {assets}; give a folder of rigged .glb files.")
+            only = HELD_OUT_ASSETS if held_out else None
+            self._library = load_pack(assets, only=only) if assets.is_file() else AssetLibrary(assets, only=only)
+
+    def draw(self, number: int) -> tuple[AnimatedObject, np.random.Generator]:
+        """Object `number`, and the generator for whatever is drawn of it next."""
+        rng = np.random.default_rng([*self._key, number])
+        source: AnimatedObject = ProceduralObject.draw(rng) if self._library is None else self._library.draw(rng)
+        return source, rng

@@ -33,7 +33,7 @@ def draw_scene(
 
 
 def contact_sheet(scenes: list[Scene], *, side: int = 96) -> np.ndarray:
-    """One row a scene: the views of its first time, then view 0 at its last: [row * side, 5 * side, 3] uint8 on white."""
+    """One row a scene: the views of its first time, then view 0 at its last; [h, w, 3] uint8, on white."""
     rows = []
     for scene in scenes:
         pictures = [*scene.keyframes[0].rgba[:4], scene.keyframes[-1].rgba[0]]

@@ -65,7 +65,7 @@ class Lifting(nn.Module):
         return torch.stack(planes, 1)
 
     def _cells(self, table: Tensor, places: Tensor, seen: Tensor) -> Tensor:
-        """What cells hold [batch, cell, cell_channels]: places [batch, view, cell, 2] in maps [batch * view, h, w, c]."""
+        """Cells [batch, cell, cell_channels] at places [batch, view, cell, 2] of maps [batch * view, h, w, channel]."""
         batch, view = places.shape[:2]
         found = bilinear_rows(table, places.flatten(0, 1)).unflatten(0, (batch, view)) * seen
         mean = found.mean(1)

@@ -11,6 +11,7 @@ import torch
 from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.run_folder import STAGE_FOLDERS
 from lim_cli.artifacts.store import TriplaneArtifact, ViewsArtifact
+from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import InputError, NumericalError
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.scene import Scene
@@ -19,16 +20,27 @@ from lim_cli.data.scene_normalise import normalise_scene, reframe_scene
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.posed import spread_views
+from lim_cli.stages.surface import agreeing_level
 
 SIZE = 256
 
 
 @dataclass(frozen=True)
 class Ends:
-    """An interval and the similarity [4, 4] from its model frame to the user's world."""
+    """An interval, the similarity [4, 4] from its model frame to the user's world, and what the source end was seen as:
+
+    cameras [view], mattes [view, h, w] bool.
+    """
 
     interval: Interval
     world_from_model: np.ndarray
+    cameras: Cameras
+    mattes: np.ndarray
+
+    def level(self) -> float:
+        """The density logit at the surface, by the source's mattes (see `surface.agreeing_level`)."""
+        field = self.interval.networks.lrm.field
+        return agreeing_level(field, self.interval.source.triplane[0], self.cameras, self.mattes)
 
 
 def is_run_folder(path: Path) -> bool:
@@ -36,7 +48,12 @@ def is_run_folder(path: Path) -> bool:
 
 
 def load_ends(
-    source: Path, target: Path, networks: Networks, *, keyframes: tuple[int, int] = (0, 0), progress: Progress | None = None
+    source: Path,
+    target: Path,
+    networks: Networks,
+    *,
+    keyframes: tuple[int, int] = (0, 0),
+    progress: Progress | None = None,
 ) -> Ends:
     """Both ends: two scene folders (the first time step of each) or two run folders (`keyframes` of them).
 
@@ -66,28 +83,36 @@ def scene_ends(source: Path, target: Path, networks: Networks, *, progress: Prog
         together, info = normalise_scene(together)
         together = reframe_scene(together, size=SIZE)
         outputs = []
-        for n, keyframe in enumerate(together.keyframes):
-            chosen = spread_views(together, n)
+        views = [spread_views(together, n) for n in range(2)]
+        for keyframe, chosen in zip(together.keyframes, views, strict=True):
             output = networks.encode(keyframe.rgba[chosen], keyframe.cameras[torch.as_tensor(chosen)])
             if not bool(torch.isfinite(output.triplane).all()):
                 raise NumericalError("LRM returned NaN; its weights may be damaged (see lim weights verify).")
             outputs.append(output)
             task.advance()
-    return Ends(Interval(networks, outputs[0], outputs[1]), info.world_from_model)
+    source_end, chosen = together.keyframes[0], views[0]
+    return Ends(
+        Interval(networks, outputs[0], outputs[1]),
+        info.world_from_model,
+        source_end.cameras[torch.as_tensor(chosen)],
+        source_end.rgba[chosen][..., 3] > 127,
+    )
 
 
 def run_ends(source: Path, target: Path, networks: Networks, *, keyframes: tuple[int, int] = (0, 0)) -> Ends:
     """One keyframe each of two run folders with the same model frame."""
-    outputs, worlds = [], []
+    outputs, views = [], []
     for path, number in zip((source, target), keyframes, strict=True):
         found = load_keyframes(path)
         if not 0 <= number < len(found):
             raise InputError(f"{path} has keyframes 0 to {len(found) - 1}, not {number}.")
         outputs.append(found.output(number, networks.device))
-        worlds.append(ViewsArtifact.load(path / STAGE_FOLDERS["views"]).world_from_model)
-    if not np.allclose(worlds[0], worlds[1], rtol=1e-6, atol=1e-9):
+        views.append(ViewsArtifact.load(path / STAGE_FOLDERS["views"]))
+    world = views[0].world_from_model
+    if not np.allclose(world, views[1].world_from_model, rtol=1e-6, atol=1e-9):
         raise InputError(f"{source} and {target} are normalised differently; give their scene folders instead.")
-    return Ends(Interval(networks, outputs[0], outputs[1]), worlds[0])
+    mattes = views[0].rgba[keyframes[0], ..., 3] > 127
+    return Ends(Interval(networks, outputs[0], outputs[1]), world, views[0].cameras_at(keyframes[0]), mattes)
 
 
 def load_keyframes(run: Path) -> KeyframesArtifact:

@@ -135,9 +135,7 @@ def models_for(input_path: Path) -> tuple[str, ...]:
     return tuple(name for name in MODELS if name != "views" or not is_scene_folder(input_path))
 
 
-def write_result(
-    steps: Steps, output: Path, config: ExportConfig, *, preview: Path | None = None
-) -> ReconstructResult:
+def write_result(steps: Steps, output: Path, config: ExportConfig, *, preview: Path | None = None) -> ReconstructResult:
     """70: the GLB of a textured run, and the preview if asked for.
 
     Raises:
@@ -150,7 +148,9 @@ def write_result(
         info = export.run(textured, views, config, output)
         task.advance()
     if preview is not None:
-        export.write_preview(textured, views, clip, preview, fps=_rate(textured.textured.track.times), progress=progress)
+        export.write_preview(
+            textured, views, clip, preview, fps=_rate(textured.textured.track.times), progress=progress
+        )
     steps.seconds["export"] = round(time.monotonic() - began, 2)
     track = textured.textured.track
     with progress.task("Comparing silhouettes", 2) as task:

@@ -42,9 +42,7 @@ class ReconstructConfig:
         stride, view = self.keyframe_stride, self.field_of_view
         _require(0 < self.fps <= 240, f"fps must be in (0, 240], got {self.fps}")
         _require(stride is None or stride >= 1, f"keyframe_stride must be at least 1, got {stride}")
-        _require(
-            64 <= self.texture_size <= 8192, f"texture_size must be in [64, 8192], got {self.texture_size}"
-        )
+        _require(64 <= self.texture_size <= 8192, f"texture_size must be in [64, 8192], got {self.texture_size}")
         _require(100 <= self.vertices <= 1_000_000, f"vertices must be in [100, 1000000], got {self.vertices}")
         _require(1 <= self.steps <= 1000, f"steps must be in [1, 1000], got {self.steps}")
         _require(-90 < self.elevation < 90, f"elevation must be in (-90, 90), got {self.elevation}")

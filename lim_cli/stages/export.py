@@ -47,9 +47,7 @@ def in_world(textured: TexturedTrack, world_from_model: np.ndarray) -> TexturedT
     """The same track with its vertices in the user's world."""
     track = textured.track
     moved = track.vertices.astype(np.float64) @ world_from_model[:3, :3].T + world_from_model[:3, 3]
-    return TexturedTrack(
-        TrackedMesh(moved.astype(np.float32), track.faces, track.times), textured.uv, textured.texture
-    )
+    return TexturedTrack(TrackedMesh(moved.astype(np.float32), track.faces, track.times), textured.uv, textured.texture)
 
 
 def write_preview(

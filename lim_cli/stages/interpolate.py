@@ -49,6 +49,4 @@ def iterate(keyframes: KeyframesArtifact, times: np.ndarray, networks: Networks)
 def load_interval(keyframes: KeyframesArtifact, interval: int, networks: Networks) -> Interval:
     """The interval's two ends; a clip of one keyframe stands still."""
     last = min(interval + 1, len(keyframes) - 1)
-    return Interval(
-        networks, keyframes.output(interval, networks.device), keyframes.output(last, networks.device)
-    )
+    return Interval(networks, keyframes.output(interval, networks.device), keyframes.output(last, networks.device))

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from lim_cli.core.camera import Cameras
+from lim_cli.core.errors import WeightsError
 from lim_cli.core.files import hash_json
 from lim_cli.models.checkpoints import find_release, weight_hash
 from lim_cli.models.lim import LIM
@@ -56,11 +57,11 @@ class Networks:
 
     @cached_property
     def lim(self) -> LIM:
-        return load_lim(self.release / "lim", self.device)
+        return _fitting(load_lim(self.release / "lim", self.device), self.lrm)
 
     @cached_property
     def canonical_lim(self) -> LIM:
-        return load_lim(self.release / "canonical_lim", self.device)
+        return _fitting(load_lim(self.release / "canonical_lim", self.device), self.canonical_lrm)
 
     @cached_property
     def views(self) -> ViewsPipeline:
@@ -88,6 +89,16 @@ class Networks:
             views = F.interpolate(views, size=(size, size), mode="bilinear", antialias=True)
         output: LRMOutput = self.lrm(views[None].to(self.device), batched(cameras.resized((size, size)), self.device))
         return output
+
+
+def _fitting(lim: LIM, lrm: LRM) -> LIM:
+    """A LIM reads one feature of its LRM a block."""
+    if lim.config.blocks > lrm.config.kept_features:
+        raise WeightsError(
+            f"LIM has {lim.config.blocks} blocks but its LRM hands on {lrm.config.kept_features} features; use weights "
+            "of one release."
+        )
+    return lim
 
 
 def batched(cameras: Cameras, device: torch.device | str) -> Cameras:

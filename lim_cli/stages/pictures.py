@@ -97,12 +97,13 @@ def write_meshes(
     count: int,
     networks: Networks,
     *,
+    level: float = 0.0,
     resolution: int = 128,
     suffix: str = ".ply",
     world_from_model: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """One coloured mesh a triplane, `t000.ply`, in the user's world.
+    """One coloured mesh a triplane, `t000.ply`, in the user's world. level: density logit at the surface.
 
     Raises:
         InputError: a triplane holds no surface.
@@ -113,9 +114,9 @@ def write_meshes(
     field = networks.lrm.field
     with progress.task("Extracting meshes", count) as task:
         for index, (_, triplane) in enumerate(triplanes):
-            rough = triplane_surface(field, triplane, resolution=48)
+            rough = triplane_surface(field, triplane, resolution=48, level=level)
             mesh = triplane_surface(
-                field, triplane, resolution=resolution, bounds=box_around(rough.vertices, 0.08)
+                field, triplane, resolution=resolution, bounds=box_around(rough.vertices, 0.08), level=level
             )
             colours = FieldQuery(field, triplane).values(mesh.vertices)
             moved = mesh.vertices.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]

@@ -35,7 +35,9 @@ def triplane_surface(
         NumericalError: the field is NaN somewhere.
     """
     # a whole lattice is cheaper than a sparse one here: its plane features are interpolated once per plane
-    axes = tuple(torch.linspace(low, high, resolution, device=triplane.device) for low, high in zip(*bounds, strict=True))
+    axes = tuple(
+        torch.linspace(low, high, resolution, device=triplane.device) for low, high in zip(*bounds, strict=True)
+    )
     logits = field.on_lattice(field.project(triplane), axes).cpu().numpy()  # type: ignore[arg-type]
     try:
         mesh = surface_from_lattice(logits, level, bounds)
@@ -59,8 +61,9 @@ def agreeing_level(
     logits = field.on_lattice(field.project(triplane), (axis, axis, axis)).cpu().numpy()
     best, best_score = 0.0, -1.0
     for level in LEVELS:
-        if not (logits > level).any():
-            continue
+        inside = logits > level
+        if not inside.any() or inside.all():
+            continue  # no surface at this level
         mesh = keep_components(surface_from_lattice(logits, level), 0.02)
         score = silhouette_agreement(mesh, cameras, mattes)
         if score > best_score:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.interpolate import Akima1DInterpolator
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.store import TrackArtifact, ViewsArtifact
@@ -20,7 +21,7 @@ from lim_cli.geometry.temporal_smoothing import smooth_track
 from lim_cli.models.lim import InterpolationState, state_of
 from lim_cli.models.lrm import encode_canonical
 from lim_cli.stages.interpolate import load_interval
-from lim_cli.stages.intervals import Interval, place
+from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks, batched
 from lim_cli.stages.surface import FieldQuery, agreeing_level, box_around, triplane_surface
 
@@ -34,6 +35,8 @@ class TrackConfig:
     within the object's box. stiffness: of ARAP. smoothing: Taubin rounds on the first mesh.
     largest_speed: model units per second a vertex may move, which rules out false matches.
     level: of the density logit at the surface; None takes the one that agrees best with the input's mattes.
+    evaluations: at most so many times inside an interval run the networks; more output times lie on a smooth
+    curve through those.
     """
 
     vertices: int = 10_000
@@ -45,6 +48,7 @@ class TrackConfig:
     samples: int = 16_000
     largest_speed: float = 6.0
     level: float | None = None
+    evaluations: int = 4
 
 
 def run(
@@ -72,30 +76,47 @@ def run(
     level = config.level if config.level is not None else surface_level(networks, first.triplane[0], views)
     mesh = initial_mesh(networks, first.triplane[0], level, config)
     tracer = _Tracer(mesh, config)
-    stops = np.unique(np.concatenate([times, keyframes.times[1:-1]])) if len(keyframes) > 1 else np.asarray(times)
-    result = np.empty((len(times), len(mesh.vertices), 3), np.float32)
-    confidence = np.empty((len(times), len(mesh.vertices)), np.float32)
-    current = -1
-    interval: Interval | None = None
-    state: InterpolationState | None = None
-    with progress.task("Tracing the mesh", len(stops)) as task:
-        for time in stops:
-            where = place(float(time), keyframes.times)
-            if where.interval != current:
-                interval = load_interval(keyframes, where.interval, networks)
-                state = anchor(networks, tracer.vertices, mesh, views, where.interval)
-                current = where.interval
-            if interval is None or state is None:
-                raise ValueError("expected at least one keyframe interval")
-            if where.alpha > 0 or current > 0:
-                surface = _surface(networks, interval, state, where.alpha, tracer.vertices, level, config)
-                tracer.step(surface, float(time))
-            index = np.searchsorted(times, time)
-            if index < len(times) and times[index] == time:
-                result[index], confidence[index] = tracer.vertices, tracer.confidence
-            task.advance()
-    vertices = smooth_track(result) if len(result) >= 5 else result
-    return TrackArtifact(TrackedMesh(vertices, mesh.faces, np.asarray(times, np.float64)), confidence)
+    times = np.asarray(times, np.float64)
+    plan = [_alphas(keyframes.times, k, times, config.evaluations) for k in range(max(len(keyframes) - 1, 0))]
+    moments, shapes = [float(keyframes.times[0])], [tracer.vertices]
+    sureness = [tracer.confidence]
+    with progress.task("Tracing the mesh", sum(len(alphas) for alphas in plan)) as task:
+        for k, alphas in enumerate(plan):
+            start, end = keyframes.times[k], keyframes.times[k + 1]
+            interval = load_interval(keyframes, k, networks)
+            state = anchor(networks, tracer.vertices, mesh, views, k)
+            for alpha in alphas:
+                surface = _surface(networks, interval, state, alpha, tracer.vertices, level, config)
+                moment = float(start + alpha * (end - start))
+                tracer.step(surface, moment - moments[-1])
+                moments.append(moment)
+                shapes.append(tracer.vertices)
+                sureness.append(tracer.confidence)
+                task.advance()
+    vertices = _between(np.asarray(moments), smooth_track(np.stack(shapes)), times)
+    nearest = np.abs(np.asarray(moments)[None] - times[:, None]).argmin(1)
+    return TrackArtifact(TrackedMesh(vertices, mesh.faces, times), np.stack(sureness)[nearest])
+
+
+def _alphas(keyframe_times: np.ndarray, interval: int, times: np.ndarray, most: int) -> list[float]:
+    """Where an interval is evaluated: at its output times and its end, or, where those are many, evenly spread."""
+    start, end = keyframe_times[interval], keyframe_times[interval + 1]
+    inside = times[(times > start + 1e-9) & (times < end - 1e-9)]
+    if len(inside) <= most:
+        return [*((inside - start) / (end - start)).tolist(), 1.0]
+    return [(n + 1) / (most + 1) for n in range(most + 1)]
+
+
+def _between(moments: np.ndarray, shapes: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Shapes [moment, vertex, 3] at the output times, by a smooth curve through every vertex's places."""
+    if len(moments) < 3:
+        index = np.abs(moments[None] - times[:, None]).argmin(1) if len(moments) == 1 else None
+        if index is not None:
+            return np.asarray(shapes[index])
+        share = np.interp(times, moments, [0.0, 1.0])[:, None, None]
+        return np.asarray(shapes[0] * (1 - share) + shapes[1] * share, np.float32)
+    curve = Akima1DInterpolator(moments, shapes, axis=0, method="makima")
+    return np.asarray(curve(np.clip(times, moments[0], moments[-1])), np.float32)
 
 
 def surface_level(networks: Networks, triplane: torch.Tensor, views: ViewsArtifact) -> float:
@@ -167,12 +188,9 @@ class _Tracer:
         self.vertices = mesh.vertices
         self.confidence = np.ones(len(mesh.vertices), np.float32)
         self._solver = ArapSolver(mesh.vertices, mesh.faces, "uniform")
-        self._time: float | None = None
 
-    def step(self, surface: SurfaceSamples, time: float) -> None:
-        """Moves the vertices onto the next surface."""
-        passed = 0.1 if self._time is None else time - self._time
-        self._time = time
+    def step(self, surface: SurfaceSamples, passed: float) -> None:
+        """Moves the vertices onto the surface of `passed` seconds later."""
         match = match_canonical(
             self.vertices,
             vertex_normals(self.vertices, self.mesh.faces),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,17 +22,26 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         f"loaded = [m for m in {HEAVY!r} if m in sys.modules];"
         "sys.exit(code or (f'loaded {loaded}' if loaded else 0))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Usage: lim" in done.stdout
+
+
+def test_help_comes_up_quickly() -> None:
+    def seconds() -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "lim_cli", "--help"], capture_output=True, check=True)
+        return time.perf_counter() - began
+
+    assert min(seconds() for _ in range(5)) < 0.4
 
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([name, "--help"]) == 0
-    assert f"lim {name}" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert f"Usage: lim {name}" in text
+    assert text.count(f"lim {name}") > 1  # an example
 
 
 def test_a_mistyped_command_names_the_nearest_and_is_a_user_error(capsys: pytest.CaptureFixture[str]) -> None:

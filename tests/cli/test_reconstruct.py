@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,7 @@ from lim_cli.cli.main import run
 from lim_cli.cli.preflight import check_writable, parse_shard, plan_jobs
 from lim_cli.core.errors import ConfigError, InputError, OutputError
 from lim_cli.models.checkpoints import save_model
-
-pytest.importorskip("lim_cli.stages.ingest", reason="the ingest stage is not there yet")
+from lim_cli.stages.config import ReconstructConfig
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def base(tmp_path: Path) -> list[str]:
-    folder = tmp_path / "weights" / "v1" / "lrm"
-    folder.mkdir(parents=True)
-    save_model(folder, nn.Linear(2, 2), {})
+    for model in ("lrm", "lim", "canonical_lrm", "canonical_lim", "views"):
+        folder = tmp_path / "weights" / "v1" / model
+        folder.mkdir(parents=True)
+        save_model(folder, nn.Linear(2, 2), {})
     return ["reconstruct", "--weights", str(tmp_path / "weights"), "--device", "cpu"]
 
 
@@ -76,13 +77,33 @@ def test_options_reach_the_chain_as_one_frozen_config(
     assert call["preview"] is None
 
 
+def test_without_options_the_configuration_is_the_default(
+    tmp_path: Path, base: list[str], calls: list[dict[str, Any]]
+) -> None:
+    assert run([*base, clip(tmp_path, "a.mp4"), "-o", str(tmp_path / "out.glb")]) == 0
+    assert calls[0]["config"] == ReconstructConfig()
+
+
+def test_another_view_model_or_a_posed_scene_needs_no_view_weights(
+    tmp_path: Path, base: list[str], calls: list[dict[str, Any]]
+) -> None:
+    shutil.rmtree(tmp_path / "weights" / "v1" / "views")
+    out = ["-o", str(tmp_path / "out.glb")]
+    assert run([*base, clip(tmp_path, "a.mp4"), *out]) == 3
+    assert run([*base, clip(tmp_path, "a.mp4"), *out, "--views-model", "me/mine"]) == 0
+    assert calls[0]["config"].views_model == "me/mine"
+    (tmp_path / "scene").mkdir()
+    clip(tmp_path / "scene", "transforms.json")
+    assert run([*base, str(tmp_path / "scene"), *out, "--quantize", "--sparse"]) == 0
+    assert (calls[1]["config"].quantize, calls[1]["config"].sparse) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
         (["absent.mp4", "-o", "out.glb"], 2),
         (["a.mp4", "-o", "out.obj"], 2),
         (["a.mp4", "-o", "a.mp4/out.glb"], 2),
-        (["a.mp4", "-o", "out.glb", "--mesh", "absent.glb"], 2),
         (["a.mp4", "-o", "out.glb", "--fps", "0"], 2),
         (["a.mp4", "-o", "out.glb", "--shard", "3/2"], 2),
         (["a.mp4", "-o", "out.glb", "--device", "abacus"], 2),

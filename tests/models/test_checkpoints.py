@@ -73,9 +73,7 @@ def rewrite(folder: Path, **changes: torch.Tensor | None) -> None:
         ({"linear.bias": torch.zeros(4)}, r"'linear\.bias'.*\(4,\).*\(3,\)"),
     ],
 )
-def test_loading_is_strict_and_names_the_tensor(
-    tmp_path: Path, changes: dict[str, Any], message: str
-) -> None:
+def test_loading_is_strict_and_names_the_tensor(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     save(tmp_path)
     rewrite(tmp_path, **changes)
     with pytest.raises(WeightsError, match=message):

@@ -21,8 +21,10 @@ def test_folder_of_frames(tmp_path: Path) -> None:
     artifact = run(tmp_path, IngestConfig(size=64, input_fps=10, start=0.1, margin=0.0))
     assert artifact.rgba.shape == (5, 64, 64, 4)
     np.testing.assert_allclose(artifact.times, np.arange(5) / 10)
-    assert abs(artifact.crop.left - 18) <= 1 and abs(artifact.crop.side - 52) <= 2
-    assert (artifact.rgba[0, 32, :16, 3] > 250).sum() > 12 and artifact.rgba[4, 32, 8, 3] == 0
+    assert abs(artifact.crop.left - 18) <= 1
+    assert abs(artifact.crop.side - 52) <= 2
+    assert (artifact.rgba[0, 32, :16, 3] > 250).sum() > 12
+    assert artifact.rgba[4, 32, 8, 3] == 0
     artifact.save(tmp_path / "out")
     assert np.array_equal(ClipArtifact.load(tmp_path / "out").rgba, artifact.rgba)
 

@@ -62,13 +62,19 @@ def affine(linear: np.ndarray, offset: np.ndarray) -> np.ndarray:
     return matrix
 
 
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """np.cross of two vectors [3], without its checks: objects are drawn by the thousand."""
+    (ax, ay, az), (bx, by, bz) = a, b
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
+
+
 def aim(direction: np.ndarray, twist: float = 0.0) -> np.ndarray:
     """Rotation [3, 3] taking +y to `direction`."""
     y = np.asarray(direction, np.float64) / np.linalg.norm(direction)
     helper = np.array([0.0, 0.0, 1.0]) if abs(y[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
-    x = np.cross(y, helper)
+    x = _cross(y, helper)
     x /= np.linalg.norm(x)
-    base = np.stack([x, y, np.cross(x, y)], -1)
+    base = np.stack([x, y, _cross(x, y)], -1)
     return base @ rotation(np.array([0.0, 1.0, 0.0]), np.array(twist))
 
 

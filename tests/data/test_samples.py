@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from moving_shapes import ball
+
+from lim_cli.data.dataset import ProceduralDataset, sample_loader
+from lim_cli.data.rigs import mono_rig, random_light, source_rig, target_rig
+from lim_cli.data.samples import SampleSpec, draw_sample
+
+SMALL = SampleSpec(size=16, rays=24, points=40, surface=20)
+
+
+def test_labels_agree_with_a_ball() -> None:
+    sample = draw_sample(ball(), np.random.default_rng(0), SMALL)
+    assert sample["views"].shape == (1, 4, 4, 16, 16)
+    assert sample["views"].dtype == np.uint8
+    surface, points = sample["surface"][0], sample["points"][0]
+    radius = np.linalg.norm(surface, axis=1).mean()  # normalised: centred, and within the drawn radius
+    assert 0.75 < radius <= 0.97
+    np.testing.assert_allclose(np.linalg.norm(surface, axis=1), radius, atol=5e-3)
+    np.testing.assert_allclose(sample["sdf"][0], np.linalg.norm(points, axis=1) - radius, atol=5e-3)
+    hit = sample["ray_mask"][0] > 0.5
+    where = sample["origins"][0] + sample["directions"][0] * sample["ray_length"][0][:, None]
+    assert hit.any()
+    np.testing.assert_allclose(np.linalg.norm(where[hit], axis=1), radius, atol=1e-2)
+
+
+def test_views_and_canonical_agree_with_the_camera() -> None:
+    spec = SampleSpec("triplet", size=32, canonical=True, labelled=())
+    sample = draw_sample(ball(), np.random.default_rng(1), spec)
+    assert sample["canonical"].shape == (3, 4, 3, 32, 32)
+    assert sample["alpha"][[0, 2]].tolist() == [0.0, 1.0]
+    full = sample["views"][0, :, 3] == 255
+    xyz = np.moveaxis(sample["canonical"][0].astype(np.float32), 1, -1)
+    for v in range(4):
+        rows, columns = np.nonzero(full[v])
+        camera, (fx, fy, cx, cy) = sample["world_from_camera"][v], sample["intrinsics"][v]
+        local = (xyz[v, rows, columns] - camera[:3, 3]) @ camera[:3, :3]
+        np.testing.assert_allclose(local[:, 0] / local[:, 2] * fx + cx, columns + 0.5, atol=0.1)
+        np.testing.assert_allclose(local[:, 1] / local[:, 2] * fy + cy, rows + 0.5, atol=0.1)
+
+
+@pytest.mark.parametrize("instants", ["single", "triplet", "clip"])
+def test_instants_are_ordered(instants: str) -> None:
+    spec = SampleSpec(instants, size=8, clip_length=5, labelled=())  # type: ignore[arg-type]
+    for seed in range(5):
+        sample = draw_sample(ball(), np.random.default_rng(seed), spec)
+        count = {"single": 1, "triplet": 3, "clip": 5}[instants]
+        assert sample["alpha"].shape == (count,)
+        assert (np.diff(sample["alpha"]) > 0).all()
+        assert "points" not in sample
+
+
+def test_rigs_look_at_the_unit_ball() -> None:
+    for seed in range(20):
+        for rig in (f(np.random.default_rng(seed), 64) for f in (source_rig, mono_rig, target_rig)):
+            rotation, position = rig.world_from_camera[:, :3, :3], rig.world_from_camera[:, :3, 3]
+            np.testing.assert_allclose(rotation @ rotation.transpose(0, 2, 1), np.tile(np.eye(3), (4, 1, 1)), atol=1e-5)
+            assert (np.linalg.norm(position, axis=1) > 1.2).all()
+            local = -np.einsum("vji,vj->vi", rotation, position)  # the origin in camera axes
+            assert (np.abs(local[:, :2]) < 0.2).all()
+            assert (local[:, 2] > 0).all()
+        light = random_light(np.random.default_rng(seed))
+        assert np.linalg.norm(light.direction) == pytest.approx(1, abs=1e-5)
+        assert (light.ambient > 0).all()
+
+
+def equal(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(one[k], two[k]) for k in one)
+
+
+def test_a_sample_is_its_number_whatever_was_drawn_before() -> None:
+    one, two = ProceduralDataset(SMALL, seed=4), ProceduralDataset(SMALL, seed=4)
+    for number in (0, 7, 2):
+        two[number]
+    assert equal(one[5], two[5])
+    assert not equal(one[4], one[5])
+    assert not equal(one[5], ProceduralDataset(SMALL, seed=5)[5])
+
+
+def test_eval_never_draws_what_train_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys: dict[str, set[tuple[int, ...]]] = {"train": set(), "eval": set()}
+    original = np.random.default_rng
+    for split, found in keys.items():
+        monkeypatch.setattr(np.random, "default_rng", lambda k, found=found: (found.add(tuple(k)), original(k))[1])
+        for seed in (0, 1, 2):
+            dataset = ProceduralDataset(SampleSpec(size=8, labelled=()), seed=seed, split=split)  # type: ignore[arg-type]
+            for number in range(3):
+                dataset[number]
+    assert keys["train"]
+    assert not keys["train"] & keys["eval"]
+    assert not {k[0] for k in keys["train"]} & {k[0] for k in keys["eval"]}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_loader_starts_anywhere(workers: int) -> None:
+    dataset = ProceduralDataset(SampleSpec(size=8, labelled=()), seed=1)
+    batches = list(sample_loader(dataset, batch_size=2, start=3, stop=8, workers=workers))
+    assert len(batches) == 2
+    expected = torch.stack([torch.from_numpy(dataset[i]["views"]) for i in (3, 4)])
+    assert torch.equal(batches[0]["views"], expected)

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lim_cli.core.errors import ConfigError, MissingError, NumericalError
+from lim_cli.models.checkpoints import load_model
+from lim_cli.models.presets import build_lim, build_lrm
+from lim_cli.training import loop
+from lim_cli.training.config import TrainConfig
+from lim_cli.training.loop import train
+from lim_cli.training.tasks import LIMTask, generator_for
+
+TINY = TrainConfig(
+    preset="tiny", steps=4, batch_size=2, workers=0, rays=16, points=64, surface=16, warmup=1, log_every=1,
+    evaluate_samples=2,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> object:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def task(name: str, teachers: dict[str, str], **changes: object) -> TrainConfig:
+    return replace(
+        TINY,
+        task=name,
+        teacher=teachers["rgb"],
+        canonical_teacher=teachers["canonical"],
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def log_of(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", ["lrm", "canonical_lrm", "lim", "canonical_lim", "views"])
+def test_every_task_takes_steps(name: str, teachers: dict[str, str], tmp_path: Path) -> None:
+    result = train(task(name, teachers, steps=2), tmp_path / "run")
+    assert torch.isfinite(torch.tensor(list(result.values()))).all()
+    steps = [entry for entry in log_of(tmp_path / "run") if "loss" in entry]
+    assert [entry["step"] for entry in steps] == [1, 2]
+    assert all(entry["norm"] > 0 for entry in steps)
+    if name != "views":
+        build = build_lrm if name.endswith("lrm") else build_lim
+        assert load_model(tmp_path / "run" / "model", build).config.field.kind == (
+            "canonical" if name.startswith("canonical") else "rgb"
+        )
+
+
+@pytest.mark.parametrize(("name", "optimizer"), [("lrm", "muon"), ("lrm", "adam"), ("lim", "muon")])
+def test_a_resumed_run_is_the_same_run(name: str, optimizer: str, teachers: dict[str, str], tmp_path: Path) -> None:
+    config = task(name, teachers, optimizer=optimizer)
+    train(config, tmp_path / "whole")
+    train(config, tmp_path / "halves", stop_at=2)
+    assert json.loads((tmp_path / "halves/state/state.json").read_text())["step"] == 2
+    train(config, tmp_path / "halves", resume=True)
+    whole, halves = (load_file(tmp_path / f / "state/model.safetensors") for f in ("whole", "halves"))
+    assert whole.keys() == halves.keys()
+    assert all(torch.equal(whole[k], halves[k]) for k in whole)
+    losses = [[e["loss"] for e in log_of(tmp_path / f) if "loss" in e] for f in ("whole", "halves")]
+    assert losses[0] == losses[1]
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    train(replace(TINY, steps=16, batch_size=4, learning_rate=3e-3), tmp_path / "run")
+    losses = [e["loss"] for e in log_of(tmp_path / "run") if "loss" in e]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:3]) * 5 / 3
+
+
+def test_runs_are_not_mixed_up(tmp_path: Path) -> None:
+    config = replace(TINY, steps=1)
+    with pytest.raises(MissingError, match="without --resume"):
+        train(config, tmp_path / "run", resume=True)
+    train(config, tmp_path / "run")
+    with pytest.raises(ConfigError, match="already holds a run"):
+        train(config, tmp_path / "run")
+    with pytest.raises(ConfigError, match="'batch_size' was 2 and is now 3"):
+        train(replace(config, batch_size=3), tmp_path / "run", resume=True)
+    train(replace(config, log_every=7), tmp_path / "run", resume=True)  # how it is watched may change
+
+
+@pytest.mark.parametrize("log_every", [1, 100])
+def test_a_diverged_run_says_so_and_keeps_the_last_good_state(
+    log_every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(TINY, log_every=log_every)
+    train(config, tmp_path / "run", stop_at=2)
+    original = loop._step
+
+    def broken(*arguments: object) -> dict[str, torch.Tensor]:
+        return {k: v * torch.nan for k, v in original(*arguments).items()}  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "_step", broken)
+    with pytest.raises(NumericalError, match="diverged at step"):
+        train(config, tmp_path / "run", resume=True)
+    assert json.loads((tmp_path / "run/state/state.json").read_text())["step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"evaluate_samples": 0}, "evaluate_samples must be at least 1"),
+        ({"minutes": 0.0}, "minutes must be positive"),
+        ({"task": "lim"}, "needs --teacher"),
+        ({"task": "canonical_lim", "teacher": "x"}, "needs --canonical-teacher"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(TINY, **changes)  # type: ignore[arg-type]
+
+
+def test_schedule_warms_up_and_falls() -> None:
+    config = replace(TINY, warmup=10)
+    assert loop._schedule(0.0, 0, config) == pytest.approx(0.1)
+    assert loop._schedule(0.0, 9, config) == pytest.approx(1.0)
+    assert loop._schedule(1.0, 99, config) == pytest.approx(0.02)
+
+
+def test_random_numbers_belong_to_a_step() -> None:
+    def draw(*key: int) -> float:
+        return torch.rand(1, generator=generator_for(key[0], key[1], "cpu", key[2])).item()
+
+    assert draw(0, 3, 0) == draw(0, 3, 0)
+    assert len({draw(0, 3, 0), draw(1, 3, 0), draw(0, 4, 0), draw(0, 3, 1)}) == 4
+
+
+def test_teachers_are_neither_saved_nor_trained(teachers: dict[str, str]) -> None:
+    module = LIMTask(task("canonical_lim", teachers, lim_blocks=3))
+    assert not any("frozen" in name for name in module.state_dict())
+    assert not any(p.requires_grad for teacher in module._frozen for p in teacher.parameters())
+    assert all(teacher.config.kept_features == 3 for teacher in module._frozen)
+    assert module.to(torch.float64)._frozen[0].tokens.dtype == torch.float64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("minutes", ["0", "0.05"])
+def test_two_processes_stay_in_step(minutes: str, tmp_path: Path) -> None:
+    script = Path(__file__).with_name("two_processes.py")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(script.parents[2])}
+    found = subprocess.run(
+        [*launch, str(script), str(tmp_path / "run"), minutes], env=environment, capture_output=True, timeout=300
+    )
+    assert found.returncode == 0, found.stderr.decode()[-2000:]
+    assert (tmp_path / "run" / "agreed").exists()
