@@ -71,11 +71,12 @@ def train(
         lim train lrm -o runs/lrm --preset tiny --steps 1000
         lim train lim -o runs/lim --teacher runs/lrm/model --set lim_loss.causal=0.5
 
-    Several processes, or GPUs, each drawing its own samples:
+    Several processes, each drawing its own samples; accelerate for GPUs, torchrun for CPUs, of which accelerate
+    would start one process only:
 
     \b
         accelerate launch --num_processes 2 -m lim_cli train lrm -o runs/lrm
-        accelerate launch --cpu --num_processes 2 -m lim_cli train lrm -o runs/lrm --device cpu
+        torchrun --nproc_per_node 2 -m lim_cli train lrm -o runs/lrm --device cpu
     """
     from lim_cli.cli.preflight import check_writable
 
@@ -101,7 +102,10 @@ def train(
     sink = Output(as_json=json_, quiet=quiet or not first, verbose=verbose)
     result = run_training(resolved, output, device=choose_device(device), resume=resume, progress=sink)
     if first:
-        sink.result({"output": str(output), "evaluation": result}, [json.dumps(result)])
+        from accelerate import PartialState
+
+        processes = PartialState().num_processes
+        sink.result({"output": str(output), "processes": processes, "evaluation": result}, [json.dumps(result)])
 
 
 def resolve(task: str, file: Path | None, options: dict[str, Any], settings: list[str]) -> TrainConfig:

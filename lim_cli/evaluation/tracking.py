@@ -19,6 +19,7 @@ from lim_cli.metrics.alignment import Similarity
 from lim_cli.stages import track
 from lim_cli.stages.chain import Chain
 from lim_cli.stages.config import ReconstructConfig
+from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.surface import FieldQuery, triplane_surface
 
@@ -44,22 +45,24 @@ def compare_tracking(
         chain = Chain(run, scene, ReconstructConfig(), networks, progress=progress)
         keyframes, views = chain.keyframes(), chain.views()
         config = track.TrackConfig(vertices=6000)
-        traced = track.run(keyframes, views, keyframes.times, config, networks, progress=progress).track
+        traced = track.run(keyframes, views, None, keyframes.times, config, networks, progress=progress).track
     ours = traced.vertices
     rows = {
         "ours": ours,
-        "nearest neighbour": _nearest_neighbour(networks, keyframes, views, traced.at(0)),
+        "nearest neighbour": _nearest_neighbour(networks, keyframes, views, traced.at(0), config),
         "standing still": np.repeat(ours[:1], len(ours), 0),
     }
     return {name: _score(vertices, traced.faces, views, truth) for name, vertices in rows.items()}
 
 
 def _nearest_neighbour(
-    networks: Networks, keyframes: KeyframesArtifact, views: ViewsArtifact, first: Mesh
+    networks: Networks, keyframes: KeyframesArtifact, views: ViewsArtifact, first: Mesh, config: track.TrackConfig
 ) -> np.ndarray:
     """The paper's baseline: each vertex goes to the nearest surface point in position and colour (Table 3)."""
     colours = FieldQuery(networks.lrm.field, keyframes.output(0, networks.device).triplane[0]).values(first.vertices)
-    level = track.surface_level(networks, keyframes.output(0, networks.device).triplane[0], views)
+    _, level = track.first_mesh(
+        networks, keyframes.output(0, networks.device).triplane[0], views, Evidence(views, None), config
+    )
     vertices, result = first.vertices, [first.vertices]
     for k in range(1, len(keyframes)):
         triplane: torch.Tensor = keyframes.output(k, networks.device).triplane[0]

@@ -107,7 +107,7 @@ class Steps:
         self._require("views", "keyframes")
         self._make(
             "track", track.STAGE_VERSION, {"track": to_plain(options), "fps": fps},
-            {**self.run.output_hashes("keyframes"), **self.run.output_hashes("views")},
+            self._inputs("keyframes", "views"),
             lambda folder: self._traced(options, fps).save(folder),
             models=("lrm", "lim", "canonical_lrm", "canonical_lim"),
         )  # fmt: skip
@@ -115,10 +115,9 @@ class Steps:
     def texture(self, options: TextureConfig) -> None:
         """50: the atlas and the texture."""
         self._require("views", "keyframes", "track")
-        needed = [stage for stage in ("clip", "views", "keyframes", "track") if stage != "clip" or self._from_clip()]
         self._make(
             "texture", texture.STAGE_VERSION, options,
-            {name: value for stage in needed for name, value in self.run.output_hashes(stage).items()},
+            self._inputs("views", "keyframes", "track"),
             lambda folder: texture.run(
                 self.load_track(), self.load_views(), self.load_clip(),
                 self.load_keyframes(), options, self.networks, progress=self.progress,
@@ -154,7 +153,14 @@ class Steps:
     def _traced(self, options: TrackConfig, fps: float) -> TrackArtifact:
         found = self.load_keyframes()
         times = output_times(found.times, fps)
-        return track.run(found, self.load_views(), times, options, self.networks, progress=self.progress)
+        return track.run(
+            found, self.load_views(), self.load_clip(), times, options, self.networks, progress=self.progress
+        )
+
+    def _inputs(self, *stages: str) -> dict[str, str]:
+        """Hashes of what the stages wrote, and of the clip where the input is one."""
+        needed = ("clip", *stages) if self._from_clip() else stages
+        return {name: value for stage in needed for name, value in self.run.output_hashes(stage).items()}
 
     def _has(self, stage: str) -> bool:
         return self.run.stage_path(stage).is_dir()

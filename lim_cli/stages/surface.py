@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,10 +14,12 @@ from lim_cli.geometry.marching_cubes import UNIT_BOX, Bounds, EmptySurfaceError,
 from lim_cli.geometry.mesh import Mesh
 from lim_cli.geometry.mesh_cleanup import keep_components
 from lim_cli.geometry.rasterize import rasterize
+from lim_cli.geometry.silhouettes import Silhouette, room_inside
 from lim_cli.models.triplane import FieldDecoder
 
 POINTS_AT_ONCE = 1 << 16
-LEVELS = (0.0, -0.25, -0.5, -0.75, -1.0, -1.25, -1.5)
+LEVELS = (0.0, -0.25, -0.5, -0.75, -1.0, -1.25, -1.5, -1.75, -2.0)
+LOGIT_PER_PIXEL = 0.5
 
 
 @torch.no_grad()
@@ -27,8 +31,11 @@ def triplane_surface(
     bounds: Bounds = UNIT_BOX,
     level: float = 0.0,
     min_fraction: float = 0.02,
+    silhouettes: Sequence[Silhouette] = (),
 ) -> Mesh:
     """Mesh where the density logit of a triplane [3, c, h, w] is `level`, without floaters below `min_fraction`.
+
+    silhouettes: space outside any of them is cut away, to a fraction of a pixel.
 
     Raises:
         InputError: there is no surface at all.
@@ -40,7 +47,7 @@ def triplane_surface(
     )
     logits = field.on_lattice(field.project(triplane), axes).cpu().numpy()  # type: ignore[arg-type]
     try:
-        mesh = surface_from_lattice(logits, level, bounds)
+        mesh = surface_from_lattice(carved(logits, level, silhouettes, bounds), level, bounds)
     except EmptySurfaceError as error:
         raise InputError(
             "No object was found in the views; check the matte (--matte) and that the object is in the picture."
@@ -48,9 +55,29 @@ def triplane_surface(
     return keep_components(mesh, min_fraction)
 
 
+def carved(logits: np.ndarray, level: float, silhouettes: Sequence[Silhouette], bounds: Bounds) -> np.ndarray:
+    """Logits [x, y, z] cut off at the silhouettes: below `level` wherever a matte says that nothing is."""
+    solid = logits > level - 1.0
+    if not silhouettes or not solid.any():
+        return logits
+    index = np.argwhere(solid)
+    low, high = np.asarray(bounds[0]), np.asarray(bounds[1])
+    points = (low + index * ((high - low) / (np.asarray(logits.shape) - 1))).astype(np.float32)
+    result = logits.copy()
+    room = room_inside(list(silhouettes), points)
+    result[solid] = np.minimum(logits[solid], level + LOGIT_PER_PIXEL * room)
+    return result
+
+
 @torch.no_grad()
 def agreeing_level(
-    field: FieldDecoder, triplane: Tensor, cameras: Cameras, mattes: np.ndarray, *, resolution: int = 96
+    field: FieldDecoder,
+    triplane: Tensor,
+    cameras: Cameras,
+    mattes: np.ndarray,
+    *,
+    silhouettes: Sequence[Silhouette] = (),
+    resolution: int = 96,
 ) -> float:
     """The level whose surface agrees best with the mattes [view, h, w] (bool) of the cameras [view].
 
@@ -64,7 +91,10 @@ def agreeing_level(
         inside = logits > level
         if not inside.any() or inside.all():
             continue  # no surface at this level
-        mesh = keep_components(surface_from_lattice(logits, level), 0.02)
+        cut = carved(logits, level, silhouettes, UNIT_BOX)
+        if not (cut > level).any():
+            continue
+        mesh = keep_components(surface_from_lattice(cut, level), 0.02)
         score = silhouette_agreement(mesh, cameras, mattes)
         if score > best_score:
             best, best_score = level, score

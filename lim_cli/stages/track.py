@@ -9,7 +9,7 @@ import torch
 from scipy.interpolate import Akima1DInterpolator
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
-from lim_cli.artifacts.store import TrackArtifact, ViewsArtifact
+from lim_cli.artifacts.store import ClipArtifact, TrackArtifact, ViewsArtifact
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.geometry.arap import ArapSolver
 from lim_cli.geometry.canonical_matching import SurfaceSamples, match_canonical
@@ -17,15 +17,17 @@ from lim_cli.geometry.mesh import Mesh, TrackedMesh
 from lim_cli.geometry.mesh_cleanup import simplify, smooth
 from lim_cli.geometry.normals import vertex_normals
 from lim_cli.geometry.rasterize import interpolate, rasterize
+from lim_cli.geometry.silhouettes import Silhouette, outline_pull
 from lim_cli.geometry.temporal_smoothing import smooth_track
 from lim_cli.models.lim import InterpolationState, state_of
 from lim_cli.models.lrm import encode_canonical
+from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.interpolate import load_interval
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks, batched
 from lim_cli.stages.surface import FieldQuery, agreeing_level, box_around, triplane_surface
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class TrackConfig:
     largest_speed: model units per second a vertex may move, which rules out false matches.
     level: of the density logit at the surface; None takes the one that agrees best with the input's mattes.
     evaluations: at most so many times inside an interval run the networks; more output times lie on a smooth
-    curve through those.
+    curve through those. outline_rounds, outline_stiffness: of fitting outlines to the input's mattes.
     """
 
     vertices: int = 10_000
@@ -49,11 +51,14 @@ class TrackConfig:
     largest_speed: float = 6.0
     level: float | None = None
     evaluations: int = 4
+    outline_rounds: int = 4
+    outline_stiffness: float = 1.0
 
 
 def run(
     keyframes: KeyframesArtifact,
     views: ViewsArtifact,
+    clip: ClipArtifact | None,
     times: np.ndarray,
     config: TrackConfig,
     networks: Networks,
@@ -67,73 +72,97 @@ def run(
        the keyframe's views and encoded by CanonicalLRM: the anchor that bounds drift.
     3. Between keyframes LIM gives the surface and CanonicalLIM the canonical coordinates on it; every vertex
        goes to its canonical neighbours, and ARAP settles the mesh.
+    4. Past the paper: wherever the input shows the object, its outline is fitted to the matte, since the input's
+       pixels are the one thing known for sure; the corrections fade linearly between those times.
 
-    Vertices are in the model frame. Raises InputError where the first keyframe holds no object.
+    clip: the input frames of a single-camera clip, None for posed views. Vertices are in the model frame.
+
+    Raises:
+        InputError: the first keyframe holds no object.
     """
     progress = progress or SilentProgress()
-    device = networks.device
-    first = keyframes.output(0, device)
-    level = config.level if config.level is not None else surface_level(networks, first.triplane[0], views)
-    mesh = initial_mesh(networks, first.triplane[0], level, config)
-    tracer = _Tracer(mesh, config)
+    evidence = Evidence(views, clip)
     times = np.asarray(times, np.float64)
-    plan = [_alphas(keyframes.times, k, times, config.evaluations) for k in range(max(len(keyframes) - 1, 0))]
-    moments, shapes = [float(keyframes.times[0])], [tracer.vertices]
-    sureness = [tracer.confidence]
-    with progress.task("Tracing the mesh", sum(len(alphas) for alphas in plan)) as task:
-        for k, alphas in enumerate(plan):
+    first = keyframes.output(0, networks.device).triplane[0]
+    mesh, level = first_mesh(networks, first, views, evidence, config)
+    tracer = _Tracer(mesh, config)
+    plan = [_stops(keyframes.times, k, times, evidence.times, config.evaluations) for k in range(len(keyframes) - 1)]
+    moments, shapes, sureness = [float(keyframes.times[0])], [tracer.vertices], [tracer.confidence]
+    with progress.task("Tracing the mesh", sum(len(stops) for stops in plan)) as task:
+        for k, stops in enumerate(plan):
             start, end = keyframes.times[k], keyframes.times[k + 1]
             interval = load_interval(keyframes, k, networks)
             state = anchor(networks, tracer.vertices, mesh, views, k)
-            for alpha in alphas:
-                surface = _surface(networks, interval, state, alpha, tracer.vertices, level, config)
-                moment = float(start + alpha * (end - start))
+            traced = []
+            for moment in stops:
+                alpha = float((moment - start) / (end - start))
+                surface = _surface(networks, interval, state, alpha, moment, tracer.vertices, level, evidence, config)
                 tracer.step(surface, moment - moments[-1])
+                traced.append(tracer.vertices)
                 moments.append(moment)
-                shapes.append(tracer.vertices)
                 sureness.append(tracer.confidence)
                 task.advance()
-    vertices = _between(np.asarray(moments), smooth_track(np.stack(shapes)), times)
+            shapes += tracer.settled(np.stack(traced), np.asarray(stops), float(start), evidence)
+            tracer.vertices = shapes[-1]
+    vertices = smooth_track(_between(np.asarray(moments), np.stack(shapes), times))
     nearest = np.abs(np.asarray(moments)[None] - times[:, None]).argmin(1)
     return TrackArtifact(TrackedMesh(vertices, mesh.faces, times), np.stack(sureness)[nearest])
 
 
-def _alphas(keyframe_times: np.ndarray, interval: int, times: np.ndarray, most: int) -> list[float]:
-    """Where an interval is evaluated: at its output times and its end, or, where those are many, evenly spread."""
-    start, end = keyframe_times[interval], keyframe_times[interval + 1]
-    inside = times[(times > start + 1e-9) & (times < end - 1e-9)]
-    if len(inside) <= most:
-        return [*((inside - start) / (end - start)).tolist(), 1.0]
-    return [(n + 1) / (most + 1) for n in range(most + 1)]
+def _stops(
+    keyframe_times: np.ndarray, interval: int, times: np.ndarray, pictures: np.ndarray, most: int
+) -> list[float]:
+    """Where an interval is evaluated: at its input pictures, at its end, and at its output times if those are few;
+
+    else at evenly spread times.
+    """
+    start, end = float(keyframe_times[interval]), float(keyframe_times[interval + 1])
+
+    def inside(values: np.ndarray) -> list[float]:
+        return [float(v) for v in values if start + 1e-6 < v < end - 1e-6]
+
+    wanted = inside(times)
+    if len(wanted) > most:
+        wanted = [start + (end - start) * (n + 1) / (most + 1) for n in range(most)]
+    seen = inside(pictures)
+    apart = 0.25 * (end - start) / (most + 1)
+    return [*sorted(seen + [w for w in wanted if all(abs(w - s) > apart for s in seen)]), end]
 
 
 def _between(moments: np.ndarray, shapes: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Shapes [moment, vertex, 3] at the output times, by a smooth curve through every vertex's places."""
-    if len(moments) < 3:
-        index = np.abs(moments[None] - times[:, None]).argmin(1) if len(moments) == 1 else None
-        if index is not None:
-            return np.asarray(shapes[index])
-        share = np.interp(times, moments, [0.0, 1.0])[:, None, None]
+    if len(moments) == 1:
+        return np.repeat(shapes, len(times), 0)
+    inside = np.clip(times, moments[0], moments[-1])
+    if len(moments) == 2:
+        share = np.interp(inside, moments, [0.0, 1.0])[:, None, None]
         return np.asarray(shapes[0] * (1 - share) + shapes[1] * share, np.float32)
-    curve = Akima1DInterpolator(moments, shapes, axis=0, method="makima")
-    return np.asarray(curve(np.clip(times, moments[0], moments[-1])), np.float32)
+    return np.asarray(Akima1DInterpolator(moments, shapes, axis=0, method="makima")(inside), np.float32)
 
 
-def surface_level(networks: Networks, triplane: torch.Tensor, views: ViewsArtifact) -> float:
-    """The level that agrees best with the first keyframe's input mattes: all four views, or the one real one."""
-    chosen = slice(None) if views.source == "posed" else slice(0, 1)
-    mattes = views.rgba[0, chosen, ..., 3] > 127
-    return agreeing_level(networks.lrm.field, triplane, views.cameras_at(0)[chosen], mattes)
-
-
-def initial_mesh(networks: Networks, triplane: torch.Tensor, level: float, config: TrackConfig) -> Mesh:
-    """The first keyframe's surface, cleaned and simplified."""
-    rough = triplane_surface(networks.lrm.field, triplane, resolution=64, level=level, min_fraction=0.05)
-    bounds = box_around(rough.vertices, 0.06)
+def first_mesh(
+    networks: Networks, triplane: torch.Tensor, views: ViewsArtifact, evidence: Evidence, config: TrackConfig
+) -> tuple[Mesh, float]:
+    """The first keyframe's surface, cut at the mattes, cleaned, simplified and fitted to them; and its level."""
+    field, moment = networks.lrm.field, float(views.keyframe_times[0])
+    silhouettes = [*evidence.real(moment), *evidence.loose(moment)]
+    level = config.level
+    if level is None:
+        mattes = views.rgba[0, ..., 3] > 127
+        level = agreeing_level(field, triplane, views.cameras_at(0), mattes, silhouettes=silhouettes)
+    rough = triplane_surface(field, triplane, resolution=64, level=level, min_fraction=0.05, silhouettes=silhouettes)
     mesh = triplane_surface(
-        networks.lrm.field, triplane, resolution=config.resolution, bounds=bounds, level=level, min_fraction=0.05
+        field,
+        triplane,
+        resolution=config.resolution,
+        bounds=box_around(rough.vertices, 0.06),
+        level=level,
+        min_fraction=0.05,
+        silhouettes=silhouettes,
     )
-    return simplify(smooth(mesh, config.smoothing), config.vertices)
+    mesh = simplify(smooth(mesh, config.smoothing), config.vertices)
+    fitted = _Tracer(mesh, config).settled(mesh.vertices[None], np.array([moment]), moment - 1.0, evidence)[0]
+    return Mesh(fitted, mesh.faces), level
 
 
 @torch.no_grad()
@@ -159,8 +188,10 @@ def _surface(
     interval: Interval,
     state: InterpolationState,
     alpha: float,
+    moment: float,
     vertices: np.ndarray,
     level: float,
+    evidence: Evidence,
     config: TrackConfig,
 ) -> SurfaceSamples:
     """Points of LIM's surface at alpha with CanonicalLIM's coordinates."""
@@ -170,6 +201,7 @@ def _surface(
         resolution=config.step_resolution,
         bounds=box_around(vertices, 0.16),
         level=level,
+        silhouettes=[*evidence.real(moment), *evidence.loose(moment)],
     )
     normals = vertex_normals(mesh.vertices, mesh.faces)
     positions = mesh.vertices
@@ -206,3 +238,42 @@ class _Tracer:
             iterations=self.config.iterations,
         )
         self.confidence = match.confidence
+
+    def settled(
+        self, traced: np.ndarray, moments: np.ndarray, since: float, evidence: Evidence
+    ) -> list[np.ndarray]:
+        """Traced shapes [moment, vertex, 3] with their outlines on the input's mattes.
+
+        The correction is found where there are pictures, and is none at `since`; between, it is interpolated.
+        """
+        known, corrections = [since], [np.zeros_like(traced[0])]
+        for moment, shape in zip(moments, traced, strict=True):
+            silhouettes = evidence.real(float(moment))
+            if silhouettes:
+                start = shape + corrections[-1]
+                known.append(float(moment))
+                corrections.append(self._fit_outline(start, silhouettes) - shape)
+        stacked = np.stack(corrections)
+        shapes = []
+        for moment, shape in zip(moments, traced, strict=True):
+            after = min(int(np.searchsorted(known, moment)), len(known) - 1)
+            before = max(after - 1, 0)
+            gap = known[after] - known[before]
+            share = min((float(moment) - known[before]) / gap, 1.0) if gap > 0 else 1.0
+            shapes.append((shape + stacked[before] * (1 - share) + stacked[after] * share).astype(np.float32))
+        return shapes
+
+    def _fit_outline(self, vertices: np.ndarray, silhouettes: list[Silhouette]) -> np.ndarray:
+        fitted = vertices
+        for _ in range(self.config.outline_rounds):
+            targets, weight = outline_pull(fitted, self.mesh.faces, silhouettes)
+            fitted = self._solver.fit(
+                fitted,
+                targets,
+                weight,
+                stiffness=self.config.outline_stiffness,
+                iterations=2,
+                prediction=vertices,
+                temporal=0.02,
+            )
+        return fitted

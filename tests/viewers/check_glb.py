@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-4
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 VIEWERS = ("validator", "three", "blender")
+SHARES = (0.0, 0.1, 0.31, 0.5, 0.77, 0.9, 1.0)
 
 
 def is_available(viewer: str) -> bool:
@@ -46,9 +48,14 @@ def validate(path: Path) -> dict[str, Any]:
     return {"viewer": "validator", **report, "ok": report["errors"] == 0 and report["warnings"] == 0}
 
 
-def compare(viewer: str, path: Path, shots: Path | None = None) -> dict[str, Any]:
-    """Largest distance of the viewer's vertices from ours at seven times, in parts of the object's size."""
-    times = [inspect_glb(path).duration * share for share in (0.0, 0.1, 0.31, 0.5, 0.77, 0.9, 1.0)]
+def compare(
+    viewer: str, path: Path, shots: Path | None = None, *, shares: Sequence[float] = SHARES
+) -> dict[str, Any]:
+    """Largest distance of the viewer's vertices from ours, in parts of the object's size.
+
+    shares: the times, in parts of the animation's length.
+    """
+    times = [inspect_glb(path).duration * share for share in shares]
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "positions.json"
         marks = [f"{time:.9f}" for time in times]

@@ -1,0 +1,69 @@
+"""The mattes that bind a track: the input's, exactly; generated views', loosely."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from lim_cli.artifacts.store import ClipArtifact, ViewsArtifact
+from lim_cli.geometry.silhouettes import Silhouette
+
+SIZE = 256
+GENERATED_TOLERANCE = 8.0
+"""Pixels of a 256-pixel picture by which a shape may reach beyond a generated view's matte."""
+
+
+class Evidence:
+    """Silhouettes by time. clip: the input frames of a single-camera clip; None for posed views."""
+
+    def __init__(self, views: ViewsArtifact, clip: ClipArtifact | None) -> None:
+        self._views, self._clip = views, clip
+        self.times = clip.times if clip is not None else views.keyframe_times
+
+    def real(self, time: float) -> list[Silhouette]:
+        """What the input itself shows at `time` (seconds); empty where there is no picture."""
+        if self._clip is None:
+            index = _at(self._views.keyframe_times, time)
+            return [] if index is None else self._views_of(index, range(self._views.rgba.shape[1]), 0.5)
+        index = _at(self._clip.times, time)
+        if index is None:
+            return []
+        cameras = self._views.cameras_at(0).resized((SIZE, SIZE))
+        pose, intrinsics = cameras.world_from_camera[0].numpy(), cameras.intrinsics[0].numpy()
+        return _silhouettes([(self._clip.rgba[index, ..., 3], pose, intrinsics)], 0.5)
+
+    def loose(self, time: float) -> list[Silhouette]:
+        """What generated views show at `time`: agreement is asked for only roughly."""
+        index = _at(self._views.keyframe_times, time)
+        if self._clip is None or index is None:
+            return []
+        return self._views_of(index, range(1, self._views.rgba.shape[1]), GENERATED_TOLERANCE)
+
+    def _views_of(self, keyframe: int, chosen: range, tolerance: float) -> list[Silhouette]:
+        cameras = self._views.cameras_at(keyframe).resized((SIZE, SIZE))
+        return _silhouettes(
+            [
+                (
+                    self._views.rgba[keyframe, v, ..., 3],
+                    cameras.world_from_camera[v].numpy(),
+                    cameras.intrinsics[v].numpy(),
+                )
+                for v in chosen
+            ],
+            tolerance,
+        )
+
+
+def _silhouettes(pictures: list[tuple[np.ndarray, np.ndarray, np.ndarray]], tolerance: float) -> list[Silhouette]:
+    """From (alpha [h, w] uint8, pose, intrinsics at SIZE); empty mattes say nothing."""
+    found = []
+    for alpha, pose, intrinsics in pictures:
+        matte = cv2.resize(alpha, (SIZE, SIZE), interpolation=cv2.INTER_AREA) > 127
+        if matte.any():
+            found.append(Silhouette.of(matte, pose, intrinsics, tolerance=tolerance))
+    return found
+
+
+def _at(times: np.ndarray, time: float) -> int | None:
+    index = int(np.abs(times - time).argmin())
+    return index if abs(float(times[index]) - time) < 1e-6 else None
