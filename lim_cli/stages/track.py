@@ -44,15 +44,15 @@ class TrackConfig:
     vertices: int = 10_000
     resolution: int = 144
     step_resolution: int = 88
-    stiffness: float = 2.0
+    stiffness: float = 5.0
     iterations: int = 3
     smoothing: int = 3
     samples: int = 16_000
     largest_speed: float = 6.0
     level: float | None = None
     evaluations: int = 4
-    outline_rounds: int = 4
-    outline_stiffness: float = 1.0
+    outline_rounds: int = 6
+    outline_stiffness: float = 3.0
 
 
 def run(

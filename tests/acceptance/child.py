@@ -16,10 +16,14 @@ RUSAGE_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class ChildRun:
-    """exit_code: negative for a signal. peak_bytes: largest resident memory of the child or of one of its own."""
+    """exit_code: negative for a signal. peak_bytes: largest resident memory of the child or of one of its own.
+
+    cpu_seconds: over all cores; far under wall_seconds where other work slowed the run.
+    """
 
     exit_code: int
     wall_seconds: float
+    cpu_seconds: float
     peak_bytes: int
     stdout: str
     stderr: str
@@ -53,4 +57,5 @@ def run_lim(
     wall_seconds = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)  # reaped already: Popen must not wait again
     texts = [(logs / name).read_text(encoding="utf-8", errors="replace") for name in ("stdout.txt", "stderr.txt")]
-    return ChildRun(process.returncode, wall_seconds, usage.ru_maxrss * RUSAGE_UNIT, *texts)
+    cpu_seconds = usage.ru_utime + usage.ru_stime
+    return ChildRun(process.returncode, wall_seconds, cpu_seconds, usage.ru_maxrss * RUSAGE_UNIT, *texts)

@@ -1,6 +1,6 @@
 """A contact sheet of finished runs: what went in, what the view generator made of it, and the mesh.
 
-    python tests/acceptance/contact_sheet.py report/runs/NAME -o NAME.jpg
+    python tests/acceptance/contact_sheet.py report/runs/NAME -o NAME.png
 
 Rows are four times from the first to the last. Columns: the input frame, the other three views of the nearest keyframe
 (generated, or given for a posed scene), the textured mesh from the same four cameras, and the mesh in plain grey from
@@ -38,9 +38,9 @@ LIGHT_CAMERA = np.array([-0.4, -0.6, -1.0])
 
 def main(
     run: Annotated[Path, typer.Argument(help="A finished run folder.", exists=True, file_okay=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .jpg to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .png to write.")],
 ) -> None:
-    save_jpeg(draw(run), output)
+    save_png(draw(run), output)
 
 
 def draw(run: Path) -> np.ndarray:
@@ -122,11 +122,11 @@ def write_text(picture: np.ndarray, text: str) -> None:
     picture[:] = np.asarray(image)
 
 
-def save_jpeg(picture: np.ndarray, output: Path) -> None:
-    """Writes the best JPEG of at most MOST_BYTES."""
-    for quality in (92, 85, 75, 60, 45):
+def save_png(picture: np.ndarray, output: Path) -> None:
+    """Writes a PNG with the most colours that keep it within MOST_BYTES."""
+    for colours in (256, 128, 64, 32):
         stream = io.BytesIO()
-        Image.fromarray(picture).save(stream, "JPEG", quality=quality, optimize=True)
+        Image.fromarray(picture).quantize(colours, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
         if stream.tell() <= MOST_BYTES:
             break
     with atomic_path(output) as partial:

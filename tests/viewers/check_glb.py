@@ -48,9 +48,7 @@ def validate(path: Path) -> dict[str, Any]:
     return {"viewer": "validator", **report, "ok": report["errors"] == 0 and report["warnings"] == 0}
 
 
-def compare(
-    viewer: str, path: Path, shots: Path | None = None, *, shares: Sequence[float] = SHARES
-) -> dict[str, Any]:
+def compare(viewer: str, path: Path, shots: Path | None = None, *, shares: Sequence[float] = SHARES) -> dict[str, Any]:
     """Largest distance of the viewer's vertices from ours, in parts of the object's size.
 
     shares: the times, in parts of the animation's length.
@@ -105,9 +103,7 @@ def _run(command: list[str]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("glb", nargs="+", type=Path)
     parser.add_argument("--shots", type=Path, help="folder for three.js screenshots")
     options = parser.parse_args()
