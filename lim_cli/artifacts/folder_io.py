@@ -24,9 +24,7 @@ def save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / ARRAYS)
 
 
-def load_arrays(
-    folder: Path, specs: Mapping[str, ArraySpec], optional: Mapping[str, ArraySpec]
-) -> dict[str, Any]:
+def load_arrays(folder: Path, specs: Mapping[str, ArraySpec], optional: Mapping[str, ArraySpec]) -> dict[str, Any]:
     """Reads arrays, each of the dtype and shape it must have; optional ones that are absent are left out.
 
     Raises:
@@ -39,23 +37,18 @@ def load_arrays(
         raise InputError(f"{path} is missing or damaged; run its stage again with --fresh.") from error
     known = {**specs, **{name: spec for name, spec in optional.items() if name in arrays}}
     if set(arrays) != set(known):
-        raise InputError(
-            f"{path} holds {sorted(arrays)}, expected {sorted(specs)}; run its stage again with --fresh."
-        )
+        raise InputError(f"{path} holds {sorted(arrays)}, expected {sorted(specs)}; run its stage again with --fresh.")
     sizes: dict[str, int] = {}
     for name, (dtype, shape) in known.items():
         found = arrays[name]
         fits = found.dtype == dtype and found.ndim == len(shape)
         if fits:
             expected = [
-                sizes.setdefault(s, n) if isinstance(s, str) else s
-                for s, n in zip(shape, found.shape, strict=True)
+                sizes.setdefault(s, n) if isinstance(s, str) else s for s, n in zip(shape, found.shape, strict=True)
             ]
             fits = list(found.shape) == expected
         if not fits:
-            raise InputError(
-                f"{path}: '{name}' is {found.dtype} {found.shape}, expected {dtype} {list(shape)}."
-            )
+            raise InputError(f"{path}: '{name}' is {found.dtype} {found.shape}, expected {dtype} {list(shape)}.")
     return dict(arrays)
 
 
@@ -99,9 +92,7 @@ def load_pictures(folder: Path, count: int, size: tuple[int, int]) -> np.ndarray
     """
     names = sorted(p.name for p in folder.glob("*.png"))
     if names != [f"{index:04d}.png" for index in range(count)]:
-        raise InputError(
-            f"{folder} holds {len(names)} pictures, expected {count}; run its stage again with --fresh."
-        )
+        raise InputError(f"{folder} holds {len(names)} pictures, expected {count}; run its stage again with --fresh.")
     rgba = np.empty((count, *size, 4), dtype=np.uint8)
     for index, name in enumerate(names):
         try:

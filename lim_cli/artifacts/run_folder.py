@@ -51,9 +51,7 @@ class RunFolder:
                 f"Another run is working in {self.path}; wait for it or choose another --workdir."
             ) from None
         except OSError as error:
-            raise OutputError(
-                f"Cannot work in {self.path}: {error.strerror}; choose another --workdir."
-            ) from error
+            raise OutputError(f"Cannot work in {self.path}: {error.strerror}; choose another --workdir.") from error
         return self
 
     def __exit__(

@@ -47,9 +47,7 @@ class ClipArtifact:
     def save(self, folder: Path) -> None:
         save_pictures(folder / "frames", self.rgba)
         save_arrays(folder, {"times": self.times})
-        save_scalars(
-            folder, "clip", {"size": list(self.rgba.shape[1:3]), "crop": dataclasses.asdict(self.crop)}
-        )
+        save_scalars(folder, "clip", {"size": list(self.rgba.shape[1:3]), "crop": dataclasses.asdict(self.crop)})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -57,9 +55,7 @@ class ClipArtifact:
         values = load_scalars(folder, "clip", {"size": list, "crop": dict})
         times = load_arrays(folder, {"times": ("float64", ("time",))}, {})["times"]
         names = ("left", "top", "side", "source_size")
-        numbers = [values["crop"].get(n) for n in names[:3]] + _size(
-            folder, values["crop"].get("source_size")
-        )
+        numbers = [values["crop"].get(n) for n in names[:3]] + _size(folder, values["crop"].get("source_size"))
         if set(values["crop"]) != set(names) or not all(isinstance(n, int) for n in numbers):
             raise InputError(f"{folder}: 'crop' is damaged; run its stage again with --fresh.")
         crop = CropInfo(numbers[0], numbers[1], numbers[2], (numbers[3], numbers[4]))
@@ -94,9 +90,7 @@ class ViewsArtifact:
             lead not in ((self.rgba.shape[1],), self.rgba.shape[:2])
             or lead != self.cameras.world_from_camera.shape[:-2]
         ):
-            raise ValueError(
-                f"expected cameras [view] or [keyframe, view] for {self.rgba.shape[:2]}, got {lead}"
-            )
+            raise ValueError(f"expected cameras [view] or [keyframe, view] for {self.rgba.shape[:2]}, got {lead}")
         if self.cameras.size != self.rgba.shape[2:4]:
             raise ValueError(f"cameras are of {self.cameras.size}, images of {self.rgba.shape[2:4]}")
         if self.source not in ("posed", "generated"):
@@ -170,9 +164,7 @@ class TriplaneArtifact:
         """Raises InputError where the folder is missing, damaged or of another kind."""
         load_scalars(folder, "triplanes", {})
         shape = ("keyframe", 3, "channel", "height", "width")
-        arrays = load_arrays(
-            folder, {"times": ("float64", ("keyframe",)), "triplanes": ("float16", shape)}, {}
-        )
+        arrays = load_arrays(folder, {"times": ("float64", ("keyframe",)), "triplanes": ("float16", shape)}, {})
         return _checked(folder, lambda: cls(arrays["triplanes"], arrays["times"]))
 
 
@@ -185,9 +177,7 @@ class TrackArtifact:
 
     def __post_init__(self) -> None:
         if self.canonical_confidence is not None:
-            _expect(
-                "canonical_confidence", self.canonical_confidence, "float32", self.track.vertices.shape[:2]
-            )
+            _expect("canonical_confidence", self.canonical_confidence, "float32", self.track.vertices.shape[:2])
 
     def save(self, folder: Path) -> None:
         arrays = _track_arrays(self.track)
@@ -224,13 +214,9 @@ class TextureArtifact:
             with Image.open(folder / "texture.png") as picture:
                 texture = np.array(picture)
         except (OSError, ValueError, SyntaxError) as error:
-            raise InputError(
-                f"{folder / 'texture.png'} is damaged; run its stage again with --fresh."
-            ) from error
+            raise InputError(f"{folder / 'texture.png'} is damaged; run its stage again with --fresh.") from error
         if texture.ndim != 3 or texture.shape[-1] != 3 or texture.dtype != np.uint8:
-            raise InputError(
-                f"{folder / 'texture.png'} is not an RGB picture; run its stage again with --fresh."
-            )
+            raise InputError(f"{folder / 'texture.png'} is not an RGB picture; run its stage again with --fresh.")
         return _checked(folder, lambda: cls(TexturedTrack(_track(arrays), arrays["uv"], texture)))
 
 
@@ -260,19 +246,13 @@ def _checked(folder: Path, build: Callable[[], T]) -> T:
 
 
 def _size(folder: Path, value: object) -> list[int]:
-    if (
-        not isinstance(value, list)
-        or len(value) != 2
-        or not all(isinstance(v, int) and 0 < v <= 16384 for v in value)
-    ):
+    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(v, int) and 0 < v <= 16384 for v in value):
         raise InputError(f"{folder}: an image size is damaged; run its stage again with --fresh.")
     return list(value)
 
 
 def _expect(name: str, array: np.ndarray, dtype: str, shape: tuple[int | None, ...]) -> None:
-    fits = array.ndim == len(shape) and all(
-        s is None or s == n for s, n in zip(shape, array.shape, strict=True)
-    )
+    fits = array.ndim == len(shape) and all(s is None or s == n for s, n in zip(shape, array.shape, strict=True))
     if not fits or array.dtype != dtype:
         raise ValueError(f"expected {name} {dtype} {list(shape)}, got {array.dtype} {list(array.shape)}")
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from lim_cli.cli import options
 from lim_cli.cli.output import JsonOption, Output, QuietOption
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = options.new_app()
 
 
 @app.command(name="eval")
@@ -28,13 +29,16 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for result.json, result.md and pictures.")
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Folder of weights.", show_default=False)] = None,
-    release: Annotated[str | None, typer.Option(help="Release of the weights.", show_default=False)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: options.DeviceOption = "auto",
+    weights: options.WeightsOption = None,
+    release: options.ReleaseOption = None,
     json_: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Judge the models on held-out objects or scenes, e.g. lim eval interpolation scenes/fox -o report/"""
+    """Judge the models on held-out procedural objects, or on scene folders with `eval` views or tracks.
+
+    Example: lim eval interpolation --count 32 --gap 0.1 -o report/
+    """
     import tempfile
 
     from lim_cli.core.device import choose_device

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "render": ("lim_cli.cli.render", "Render triplanes: colour, depth, opacity, turntables."),
     "data": ("lim_cli.cli.data", "Draw training objects as scene folders; measure their speed."),
     "train": ("lim_cli.cli.train", "Train one of the models."),
+    "eval": ("lim_cli.cli.evaluate", "Judge the models on objects and scenes they never saw."),
     "inspect": ("lim_cli.cli.inspect", "Say what an animated GLB holds."),
     "weights": ("lim_cli.cli.weights", "List, find and verify the model weights."),
     "doctor": ("lim_cli.cli.doctor", "Check this machine: versions, devices, speed, weights."),

@@ -122,12 +122,8 @@ class AssetLibrary:
                 return RiggedObject(item.rig, animation, yaw=yaw)
             count = len(item.rig.paint.material_colour)
             mirrored = bool(rng.random() < 0.5)
-            return RiggedObject(
-                item.rig, animation, yaw=yaw, mirrored=mirrored, recolouring=recoloured(count, rng)
-            )
-        raise MissingError(
-            f"No asset in {self._source} can be used; it needs .glb files with moving animations."
-        )
+            return RiggedObject(item.rig, animation, yaw=yaw, mirrored=mirrored, recolouring=recoloured(count, rng))
+        raise MissingError(f"No asset in {self._source} can be used; it needs .glb files with moving animations.")
 
     def _setup(
         self,
@@ -150,9 +146,7 @@ class AssetLibrary:
             raise MissingError(f"No .glb assets to use in {source}; name a folder that holds some.")
 
 
-def load_pack(
-    path: Path | str, *, exclude: tuple[str, ...] = (), only: tuple[str, ...] | None = None
-) -> AssetLibrary:
+def load_pack(path: Path | str, *, exclude: tuple[str, ...] = (), only: tuple[str, ...] | None = None) -> AssetLibrary:
     """A library from a file written by `save_pack`; needs numpy alone.
 
     Raises:

@@ -60,9 +60,7 @@ class ChannelGroup:
         if self.interpolation == "STEP":
             result = middle[left]
         elif self.interpolation == "CUBICSPLINE":
-            result = _hermite(
-                middle[left], step * values[left, 2], middle[left + 1], step * values[left + 1, 0], t
-            )
+            result = _hermite(middle[left], step * values[left, 2], middle[left + 1], step * values[left + 1, 0], t)
         elif self.path == "rotation":
             return slerp(_unit(middle[left]), _unit(middle[left + 1]), t)
         else:
@@ -165,9 +163,7 @@ class Rig:
         moved: np.ndarray = np.einsum("vij,vj->vi", matrices[:, :, :3], positions) + matrices[:, :, 3]
         return moved
 
-    def _animated(
-        self, groups: tuple[ChannelGroup, ...], seconds: float
-    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    def _animated(self, groups: tuple[ChannelGroup, ...], seconds: float) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         nodes = self.nodes
         local = nodes.matrices.astype(np.float64)
         parts = {"translation": nodes.translation, "rotation": nodes.rotation, "scale": nodes.scale}
@@ -184,9 +180,7 @@ class Rig:
             touched.append(group.nodes)
         if touched:
             moved = np.unique(np.concatenate(touched))
-            local[moved] = compose(
-                parts["translation"][moved], parts["rotation"][moved], parts["scale"][moved]
-            )
+            local[moved] = compose(parts["translation"][moved], parts["rotation"][moved], parts["scale"][moved])
         return local, morph_weights
 
     def _morphed(self, morph_weights: dict[int, np.ndarray]) -> np.ndarray:

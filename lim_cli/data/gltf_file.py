@@ -80,9 +80,7 @@ class GltfFile:
             values = self._strided(accessor, accessor.count, width, dtype, stride)
         if accessor.sparse is not None:
             sparse = accessor.sparse
-            where = self._strided(
-                sparse.indices, sparse.count, 1, np.dtype(_TYPES[sparse.indices.componentType])
-            )
+            where = self._strided(sparse.indices, sparse.count, 1, np.dtype(_TYPES[sparse.indices.componentType]))
             values = values.copy()
             values[where[:, 0]] = self._strided(sparse.values, sparse.count, width, dtype)
         if accessor.normalized and dtype.kind != "f":

@@ -60,9 +60,7 @@ def read_materials(file: GltfFile, texture_size: int) -> Materials:
     )
 
 
-def texture_coordinates(
-    file: GltfFile, primitive: Primitive, attributes: dict[str, int], count: int
-) -> np.ndarray:
+def texture_coordinates(file: GltfFile, primitive: Primitive, attributes: dict[str, int], count: int) -> np.ndarray:
     """UV [V, 2] of the base texture with KHR_texture_transform applied; zeros where there is none."""
     empty = np.zeros((count, 2), np.float32)
     if primitive.material is None:

@@ -57,9 +57,7 @@ def read_rig(path: Path, *, texture_size: int = 1024) -> Rig:
     try:
         return _rig(GltfFile(path), texture_size)
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error) as error:
-        raise InputError(
-            f"Cannot read {path} as glTF: {error}. Export it again as glTF 2.0 binary."
-        ) from error
+        raise InputError(f"Cannot read {path} as glTF: {error}. Export it again as glTF 2.0 binary.") from error
 
 
 def _rig(file: GltfFile, texture_size: int) -> Rig:
@@ -85,9 +83,7 @@ def _rig(file: GltfFile, texture_size: int) -> Rig:
         inverse_bind=np.stack([b.inverse_bind for b in bones]),
         positions=np.concatenate([p.positions for p in parts]),
         faces=np.concatenate([p.faces + f for p, f in zip(parts, firsts, strict=True)]).astype(np.int32),
-        smoothing=np.concatenate([p.smoothing + g for p, g in zip(parts, groups, strict=True)]).astype(
-            np.int32
-        ),
+        smoothing=np.concatenate([p.smoothing + g for p, g in zip(parts, groups, strict=True)]).astype(np.int32),
         joints=np.concatenate([_widened(p.joints, width) for p in parts]),
         joint_weights=np.concatenate([_widened(p.joint_weights, width) for p in parts]),
         morphs=tuple(
@@ -177,9 +173,7 @@ def _bones(file: GltfFile, skin_index: int, place: dict[int, int]) -> list[_Bone
     skin = file.gltf.skins[skin_index]
     binds = np.tile(np.eye(4), (len(skin.joints), 1, 1))
     if skin.inverseBindMatrices is not None:
-        binds = (
-            file.accessor(skin.inverseBindMatrices).astype(np.float64).reshape(-1, 4, 4).transpose(0, 2, 1)
-        )
+        binds = file.accessor(skin.inverseBindMatrices).astype(np.float64).reshape(-1, 4, 4).transpose(0, 2, 1)
     return [_Bone(place[joint], binds[i]) for i, joint in enumerate(skin.joints)]
 
 

@@ -91,9 +91,7 @@ def visible_surface(
     smooth = np.where((smooth * flat).sum(1, keepdims=True) > 0, smooth, flat)
     smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
     chosen = rng.permutation(np.flatnonzero(seen))
-    return SurfaceSamples(
-        face[chosen], bary[chosen], points[chosen], (side * smooth)[chosen].astype(np.float32)
-    )
+    return SurfaceSamples(face[chosen], bary[chosen], points[chosen], (side * smooth)[chosen].astype(np.float32))
 
 
 def distance_to_surface(points: np.ndarray, surface: SurfaceSamples, corners: np.ndarray) -> np.ndarray:
@@ -101,9 +99,7 @@ def distance_to_surface(points: np.ndarray, surface: SurfaceSamples, corners: np
     from scipy.spatial import cKDTree
 
     neighbours = min(2, len(surface.points))
-    nearest = (
-        cKDTree(surface.points, balanced_tree=False).query(points, k=neighbours)[1].reshape(len(points), -1)
-    )
+    nearest = cKDTree(surface.points, balanced_tree=False).query(points, k=neighbours)[1].reshape(len(points), -1)
     triangles = corners[surface.face[nearest.reshape(-1)]]
     distance = triangle_distance(np.repeat(points, neighbours, 0), triangles)
     closest: np.ndarray = distance.reshape(len(points), neighbours).min(1)

@@ -107,8 +107,7 @@ def unpack_rig(header: dict[str, Any], blobs: dict[str, np.ndarray]) -> Rig:
             joints=get(header["joints"]).astype(np.int32),
             joint_weights=weights / weights.sum(1, keepdims=True),
             morphs=tuple(
-                MorphPart(m["node"], m["first"], get(m["weights"]), get(m["deltas"]))
-                for m in header["morphs"]
+                MorphPart(m["node"], m["first"], get(m["weights"]), get(m["deltas"])) for m in header["morphs"]
             ),
             paint=Paint(
                 face_material=get(paint["face_material"]).astype(np.int32),
@@ -125,9 +124,7 @@ def unpack_rig(header: dict[str, Any], blobs: dict[str, np.ndarray]) -> Rig:
                     a["start"],
                     a["end"],
                     tuple(
-                        ChannelGroup(
-                            g["path"], g["interpolation"], get(g["times"]), get(g["nodes"]), get(g["values"])
-                        )
+                        ChannelGroup(g["path"], g["interpolation"], get(g["times"]), get(g["nodes"]), get(g["values"]))
                         for g in a["groups"]
                     ),
                 )

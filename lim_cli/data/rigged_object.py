@@ -35,9 +35,9 @@ class Placement:
     scale: float
 
     def apply(self, vertices: np.ndarray) -> np.ndarray:
-        placed: np.ndarray = (
-            vertices @ self.turn.T.astype(np.float32) - self.centre.astype(np.float32)
-        ) * np.float32(self.scale)
+        placed: np.ndarray = (vertices @ self.turn.T.astype(np.float32) - self.centre.astype(np.float32)) * np.float32(
+            self.scale
+        )
         return placed
 
 
@@ -100,10 +100,7 @@ class RiggedObject:
         pick = rng.integers(0, len(seen.face), count) if len(seen.face) < count else np.arange(count)
         corners, bary = self.rig.faces[seen.face[pick]], seen.bary[pick]
         return np.stack(
-            [
-                np.einsum("nk,nkc->nc", bary, self.vertices(float(p))[corners])
-                for p in np.asarray(phases).reshape(-1)
-            ]
+            [np.einsum("nk,nkc->nc", bary, self.vertices(float(p))[corners]) for p in np.asarray(phases).reshape(-1)]
         )
 
     def _source(self, phase: float) -> np.ndarray:
@@ -111,9 +108,7 @@ class RiggedObject:
         return self.rig.evaluate(clip.name, clip.start + float(phase) * (clip.end - clip.start))
 
     def _fitted(self, phases: np.ndarray, radius: float) -> Placement:
-        turned = [
-            self._source(float(p)) @ self._turn.T.astype(np.float32) for p in np.asarray(phases).reshape(-1)
-        ]
+        turned = [self._source(float(p)) @ self._turn.T.astype(np.float32) for p in np.asarray(phases).reshape(-1)]
         low, high = np.min([v.min(0) for v in turned], 0), np.max([v.max(0) for v in turned], 0)
         centre = (low.astype(np.float64) + high) / 2
         reach = max(float(np.linalg.norm(v - centre, axis=1).max()) for v in turned)
@@ -142,9 +137,7 @@ class RiggedPose:
         """Up to `count` random surface points that can be seen from outside."""
         return visible_surface(rng, self.mesh, self.vertices, self.faces, *self.normals, count)
 
-    def cast(
-        self, origins: np.ndarray, directions: np.ndarray, light: Light, reference: PosedObject
-    ) -> RayHits:
+    def cast(self, origins: np.ndarray, directions: np.ndarray, light: Light, reference: PosedObject) -> RayHits:
         """Rays [N, 3], unit [N, 3] -> first hits; two-sided, no shadows."""
         hits = self.mesh.first_hits(origins, directions)
         toward = np.asarray(directions, np.float32)[hits.ray]
@@ -180,9 +173,7 @@ class RiggedPose:
         those of the centre ray, or of any other that hits, so they are set wherever opacity is above zero.
         """
         height, width = size
-        xs, ys = np.meshgrid(
-            np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5
-        )
+        xs, ys = np.meshgrid(np.arange(width, dtype=np.float32) + 0.5, np.arange(height, dtype=np.float32) + 0.5)
         pixels = np.stack([xs, ys], -1).reshape(-1, 2)
         # 1. One ray through every pixel centre.
         rgb, mask, depth, canonical = self._view(pixels, world_from_camera, intrinsics, light, reference)
@@ -192,9 +183,7 @@ class RiggedPose:
             around = (pixels[edge, None] + _SUBPIXELS).reshape(-1, 2)
             fine = self._view(around, world_from_camera, intrinsics, light, reference)
             many = [
-                np.concatenate(
-                    [coarse[edge][:, None], part.reshape(len(edge), len(_SUBPIXELS), *part.shape[1:])], 1
-                )
+                np.concatenate([coarse[edge][:, None], part.reshape(len(edge), len(_SUBPIXELS), *part.shape[1:])], 1)
                 for coarse, part in zip((rgb, mask, depth, canonical), fine, strict=True)
             ]
             hits = many[1].sum(1)
@@ -214,9 +203,7 @@ class RiggedPose:
         # 1. Points near the surface at several scales, and uniform ones.
         near_count = count * 2 // 3
         pick = rng.integers(0, len(drawn.face), near_count)
-        spread = rng.choice(np.array(OFFSETS, np.float32), near_count) * rng.standard_normal(
-            near_count, np.float32
-        )
+        spread = rng.choice(np.array(OFFSETS, np.float32), near_count) * rng.standard_normal(near_count, np.float32)
         near = drawn.points[pick] + spread[:, None] * drawn.normal[pick]
         uniform = rng.uniform(-1, 1, (count - near_count, 3)).astype(np.float32)
         points = np.concatenate([np.clip(near, -1, 1), uniform])
@@ -231,9 +218,7 @@ class RiggedPose:
             points=points,
             sdf=np.where(free, distance, -distance).astype(np.float32),
             surface_points=drawn.points[chosen],
-            surface_rgb=shade(
-                self._painter.albedo(self.faces, face, bary), drawn.normal[chosen], None, light
-            ),
+            surface_rgb=shade(self._painter.albedo(self.faces, face, bary), drawn.normal[chosen], None, light),
             surface_canonical=_between(_vertices(reference), self.faces, face, bary),
         )
 
@@ -276,9 +261,7 @@ def recoloured(material_count: int, rng: np.random.Generator, strength: float = 
     turn = np.cos(angle) * np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * grey
     saturation = 1 + strength * rng.uniform(-0.3, 0.3)
     matrix = (saturation * np.eye(3) + (1 - saturation) * grey) @ turn
-    gain = np.exp(
-        strength * (rng.normal(0, 0.12, (material_count, 3)) + rng.normal(0, 0.12, (material_count, 1)))
-    )
+    gain = np.exp(strength * (rng.normal(0, 0.12, (material_count, 3)) + rng.normal(0, 0.12, (material_count, 1))))
     return Recolouring(matrix.astype(np.float32), gain.astype(np.float32))
 
 

@@ -22,19 +22,10 @@ class SceneKeyframe:
     time: float
 
     def __post_init__(self) -> None:
-        if (
-            self.rgba.ndim != 4
-            or self.rgba.shape[-1] != 4
-            or self.rgba.dtype != np.uint8
-            or not len(self.rgba)
-        ):
-            raise ValueError(
-                f"expected rgba uint8 [view, height, width, 4], got {self.rgba.dtype} {self.rgba.shape}"
-            )
+        if self.rgba.ndim != 4 or self.rgba.shape[-1] != 4 or self.rgba.dtype != np.uint8 or not len(self.rgba):
+            raise ValueError(f"expected rgba uint8 [view, height, width, 4], got {self.rgba.dtype} {self.rgba.shape}")
         if len(self.cameras) != len(self.rgba) or self.cameras.size != self.rgba.shape[1:3]:
-            raise ValueError(
-                f"cameras {len(self.cameras)} of {self.cameras.size} do not fit rgba {self.rgba.shape}"
-            )
+            raise ValueError(f"cameras {len(self.cameras)} of {self.cameras.size} do not fit rgba {self.rgba.shape}")
 
 
 @dataclass(frozen=True)

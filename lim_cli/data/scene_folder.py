@@ -109,13 +109,11 @@ def _common_size(folder: Path, frames: list[FrameEntry]) -> tuple[int, int]:
         name = frame.path.name
         if frame.size is not None and frame.size != size:
             raise InputError(
-                f"{folder / FILE_NAME}: 'w', 'h' say {frame.size[1]}x{frame.size[0]} "
-                f"but {name} is {size[1]}x{size[0]}."
+                f"{folder / FILE_NAME}: 'w', 'h' say {frame.size[1]}x{frame.size[0]} but {name} is {size[1]}x{size[0]}."
             )
         if common is not None and size != common:
             raise InputError(
-                f"{folder / FILE_NAME}: {name} is {size[1]}x{size[0]}, "
-                f"others {common[1]}x{common[0]}; use one size."
+                f"{folder / FILE_NAME}: {name} is {size[1]}x{size[0]}, others {common[1]}x{common[0]}; use one size."
             )
         common = size
     if common is None or max(common) > LARGEST_SIDE:
@@ -155,9 +153,7 @@ def _with_mattes(rgba: list[np.ndarray], name: str, matte_views: Matte) -> list[
             stacked[:, view] = _matted(stacked[:, view], f"{name}, view {view}", matte_views)
         return list(stacked)
     return [
-        np.concatenate(
-            [_matted(picture[None], f"{name}, view {view}", matte_views) for view, picture in enumerate(p)]
-        )
+        np.concatenate([_matted(picture[None], f"{name}, view {view}", matte_views) for view, picture in enumerate(p)])
         for p in rgba
     ]
 

@@ -63,9 +63,7 @@ def normalise_scene(scene: Scene, *, frame_half_width: float = 1.05) -> tuple[Sc
     elif widths:
         scale = frame_half_width / max(float(max(widths)), 1e-9)
     else:
-        raise InputError(
-            f"The cameras of {scene.name} do not look at a common point; check 'transform_matrix'."
-        )
+        raise InputError(f"The cameras of {scene.name} do not look at a common point; check 'transform_matrix'.")
     keyframes = tuple(replace(k, cameras=_moved(k.cameras, centre, scale)) for k in scene.keyframes)
     return replace(scene, keyframes=keyframes), NormalisationInfo(scale, centre)
 

@@ -76,9 +76,7 @@ def _load(file: Path) -> dict[str, Any]:
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(
-            f"{file.parent} has no {FILE_NAME}; give a scene folder in the nerfstudio layout."
-        ) from None
+        raise InputError(f"{file.parent} has no {FILE_NAME}; give a scene folder in the nerfstudio layout.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} is not valid JSON ({error}); mend or export it again.") from None
     if not isinstance(table, dict):
@@ -93,13 +91,9 @@ def _frame(file: Path, table: dict[str, Any], entry: Any, index: int, turn: np.n
     merged = {**table, **entry}  # A frame's own intrinsics win over the file's.
     for key in DISTORTIONS:
         if abs(_number(where, merged, key, default=0.0)) > 1e-9:
-            raise InputError(
-                f"{where}: lens distortion '{key}' is not supported; undistort the pictures first."
-            )
+            raise InputError(f"{where}: lens distortion '{key}' is not supported; undistort the pictures first.")
     if str(merged.get("camera_model", "OPENCV")).upper() not in ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE"):
-        raise InputError(
-            f"{where}: 'camera_model' {merged['camera_model']!r} is not supported; use a pinhole camera."
-        )
+        raise InputError(f"{where}: 'camera_model' {merged['camera_model']!r} is not supported; use a pinhole camera.")
     split = merged.get("split")
     if split not in (None, "input", "eval", "train", "test", "val"):
         raise InputError(f'{where}: \'split\' must be "input" or "eval", got {split!r}.')
@@ -140,9 +134,7 @@ def _pose(where: str, entry: dict[str, Any]) -> np.ndarray:
     rotation = matrix[:3, :3]
     rigid = np.allclose(rotation @ rotation.T, np.eye(3), atol=2e-3) and np.linalg.det(rotation) > 0
     if not rigid or not np.allclose(matrix[3], [0, 0, 0, 1], atol=1e-6):
-        raise InputError(
-            f"{where}: 'transform_matrix' is not a rotation and a shift; remove scale, shear and mirrors."
-        )
+        raise InputError(f"{where}: 'transform_matrix' is not a rotation and a shift; remove scale, shear and mirrors.")
     return matrix
 
 
@@ -156,15 +148,11 @@ def _picture_path(folder: Path, where: str, entry: dict[str, Any]) -> Path:
         path = (folder / relative).resolve()
         inside = path.is_relative_to(folder.resolve())
         if relative.is_absolute() or not inside:
-            raise InputError(
-                f"{where}: 'file_path' {name!r} leaves the scene folder; keep pictures inside it."
-            )
+            raise InputError(f"{where}: 'file_path' {name!r} leaves the scene folder; keep pictures inside it.")
         if not path.suffix and not path.exists():  # The original NeRF scenes leave out ".png".
             path = path.with_suffix(".png").resolve()
             if not path.is_relative_to(folder.resolve()):
-                raise InputError(
-                    f"{where}: 'file_path' {name!r} leaves the scene folder; keep pictures inside it."
-                )
+                raise InputError(f"{where}: 'file_path' {name!r} leaves the scene folder; keep pictures inside it.")
         if not path.is_file():
             raise InputError(f"{where}: picture {name!r} does not exist.")
     except (OSError, RuntimeError):
@@ -178,9 +166,7 @@ def _declared_size(where: str, merged: dict[str, Any]) -> tuple[int, int] | None
     size = _number(where, merged, "h"), _number(where, merged, "w")
     for key, value in zip("hw", size, strict=True):
         if value != int(value) or not 1 <= value <= LARGEST_SIDE:
-            raise InputError(
-                f"{where}: '{key}' must be a whole number from 1 to {LARGEST_SIDE}, got {value}."
-            )
+            raise InputError(f"{where}: '{key}' must be a whole number from 1 to {LARGEST_SIDE}, got {value}.")
     return int(size[0]), int(size[1])
 
 
@@ -190,9 +176,7 @@ def _seconds(file: Path, table: dict[str, Any], times: np.ndarray, input_fps: fl
         raise InputError(f"--input-fps must be positive, got {input_fps}.")
     given = table.get("time_seconds")
     if given is None:
-        return np.asarray(
-            (times - times[0]) * max(1, len(times) - 1) / (times[-1] - times[0] or 1.0) / input_fps
-        )
+        return np.asarray((times - times[0]) * max(1, len(times) - 1) / (times[-1] - times[0] or 1.0) / input_fps)
     try:
         seconds = np.array(given, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):

@@ -60,12 +60,8 @@ class Painter:
         right_part, bottom_part = (x - left)[:, None], (y - top)[:, None]
         columns = [_wrapped(left + k, width, wrap[:, 0]) for k in (0, 1)]
         rows = [start + _wrapped(top + k, height, wrap[:, 1]) * width for k in (0, 1)]
-        upper = (1 - right_part) * self._texels[rows[0] + columns[0]] + right_part * self._texels[
-            rows[0] + columns[1]
-        ]
-        lower = (1 - right_part) * self._texels[rows[1] + columns[0]] + right_part * self._texels[
-            rows[1] + columns[1]
-        ]
+        upper = (1 - right_part) * self._texels[rows[0] + columns[0]] + right_part * self._texels[rows[0] + columns[1]]
+        lower = (1 - right_part) * self._texels[rows[1] + columns[0]] + right_part * self._texels[rows[1] + columns[1]]
         result: np.ndarray = ((1 - bottom_part) * upper + bottom_part * lower) / 255
         return result
 
@@ -83,9 +79,7 @@ def shade(albedo: np.ndarray, normal: np.ndarray, to_eye: np.ndarray | None, lig
     return clipped
 
 
-def vertex_normals(
-    vertices: np.ndarray, faces: np.ndarray, smoothing: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray, smoothing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Unit normals of vertices [V, 3], area-weighted over their smoothing group, and of faces [F, 3]."""
     corners = vertices[faces]
     face_normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

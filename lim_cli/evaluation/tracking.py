@@ -14,8 +14,8 @@ from lim_cli.artifacts.store import ViewsArtifact
 from lim_cli.core.errors import InputError
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.geometry.mesh import Mesh
-from lim_cli.metrics.chamfer import chamfer_motion, chamfer_sequence
 from lim_cli.metrics.alignment import Similarity
+from lim_cli.metrics.chamfer import chamfer_motion, chamfer_sequence
 from lim_cli.stages import track
 from lim_cli.stages.chain import Chain
 from lim_cli.stages.config import ReconstructConfig

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ import torch
 
 from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import InputError
+from lim_cli.data.animated_object import Light, PosedObject
 from lim_cli.data.procedural.procedural_object import ProceduralObject
-from lim_cli.data.rigs import random_light, source_rig, target_rig
+from lim_cli.data.rigs import Rig, random_light, source_rig, target_rig
 from lim_cli.data.scene import SceneKeyframe
 from lim_cli.data.scene_folder import read_scene
 from lim_cli.data.scene_normalise import NormalisationInfo, normalise_scene, reframe_scene
@@ -50,22 +52,26 @@ def procedural_triplets(count: int, *, gap: float, views: int = 2, seed: int = 0
         light = random_light(rng)
         rig, novel = source_rig(rng, IMAGE_SIZE), target_rig(rng, IMAGE_SIZE, views)
 
-        def shot(pose: int, cameras: object, view: int, poses: list = poses, light: object = light) -> np.ndarray:  # type: ignore[type-arg]
-            picture = poses[pose].render(
-                cameras.world_from_camera[view], cameras.intrinsics[view], cameras.size, light, poses[0]  # type: ignore[attr-defined]
-            )[0]
-            return np.asarray((np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8))
-
+        shots = partial(_shots, light=light, reference=poses[0])
         yield Triplet(
             name=f"{drawn.plan} {number}",
-            rgba=np.stack([[shot(p, rig, v) for v in range(4)] for p in range(3)]),
+            rgba=np.stack([shots(pose, rig) for pose in poses]),
             cameras=Cameras(torch.from_numpy(rig.world_from_camera), torch.from_numpy(rig.intrinsics), rig.size),
-            truth=np.stack([shot(1, novel, v) for v in range(views)]),
+            truth=shots(poses[1], novel),
             truth_cameras=Cameras(
                 torch.from_numpy(novel.world_from_camera), torch.from_numpy(novel.intrinsics), novel.size
             ),
             alpha=0.5,
         )
+
+
+def _shots(pose: PosedObject, rig: Rig, *, light: Light, reference: PosedObject) -> np.ndarray:
+    """What all cameras of a rig see: [view, h, w, 4] uint8."""
+    pictures = [
+        pose.render(camera, intrinsics, rig.size, light, reference)[0]
+        for camera, intrinsics in zip(rig.world_from_camera, rig.intrinsics, strict=True)
+    ]
+    return np.asarray((np.clip(np.stack(pictures), 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
 def scene_triplets(folder: Path) -> Iterator[Triplet]:

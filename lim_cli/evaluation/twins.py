@@ -45,9 +45,7 @@ def canonical_error(
                 for p in poses
             ]
             rgba = [np.stack([(np.clip(s[0], 0, 1) * 255 + 0.5).astype(np.uint8) for s in shot]) for shot in shots]
-            interval = Interval(
-                networks, networks.encode(rgba[0], cameras), networks.encode(rgba[2], cameras)
-            )
+            interval = Interval(networks, networks.encode(rgba[0], cameras), networks.encode(rgba[2], cameras))
             states = []
             for shot in shots[:2]:
                 xyz = torch.from_numpy(np.stack([s[2] for s in shot])).movedim(-1, 1)

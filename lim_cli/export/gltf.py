@@ -92,9 +92,7 @@ def write_glb(
     if frame_names is not None and len(frame_names) != len(times):
         raise ValueError(f"expected {len(times)} frame names, got {len(frame_names)}")
     extent = float(np.ptp(vertices.reshape(-1, 3), axis=0).max())
-    kept, error = choose_frames(
-        vertices, times, max_frames=max_targets + 1, tolerance=DROP_TOLERANCE * extent
-    )
+    kept, error = choose_frames(vertices, times, max_frames=max_targets + 1, tolerance=DROP_TOLERANCE * extent)
     names = [frame_names[i] if frame_names else f"frame_{i:04d}" for i in kept]
 
     buffer = BufferBuilder()
@@ -217,9 +215,7 @@ def _to_bytes(values: np.ndarray) -> np.ndarray:
 
 def _material(name: str, unlit: bool) -> gl.Material:
     """Rough and not metallic: highlights are in the texture already."""
-    surface = gl.PbrMetallicRoughness(
-        baseColorTexture=gl.TextureInfo(index=0), metallicFactor=0.0, roughnessFactor=1.0
-    )
+    surface = gl.PbrMetallicRoughness(baseColorTexture=gl.TextureInfo(index=0), metallicFactor=0.0, roughnessFactor=1.0)
     return gl.Material(
         name=f"{name}_material",
         pbrMetallicRoughness=surface,

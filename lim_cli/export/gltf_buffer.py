@@ -33,9 +33,7 @@ class BufferBuilder:
     def add_bytes(self, data: bytes, *, target: int | None = None, stride: int | None = None) -> int:
         """A buffer view over `data`, aligned to 4 bytes; its index."""
         self.views.append(
-            gl.BufferView(
-                buffer=0, byteOffset=self.length, byteLength=len(data), byteStride=stride, target=target
-            )
+            gl.BufferView(buffer=0, byteOffset=self.length, byteLength=len(data), byteStride=stride, target=target)
         )
         padded = data + b"\0" * (-len(data) % 4)
         self._parts.append(padded)
@@ -95,15 +93,11 @@ def read_accessor(gltf: gl.GLTF2, index: int, blob: bytes) -> np.ndarray:
     dtype, width = DTYPE[accessor.componentType], WIDTH[accessor.type]
     values: np.ndarray = np.zeros((accessor.count, width), dtype)
     if accessor.bufferView is not None:
-        values[:] = _read_view(
-            gltf, accessor.bufferView, accessor.byteOffset or 0, accessor.count, width, dtype, blob
-        )
+        values[:] = _read_view(gltf, accessor.bufferView, accessor.byteOffset or 0, accessor.count, width, dtype, blob)
     if accessor.sparse is not None:
         sparse = accessor.sparse
         kind = DTYPE[sparse.indices.componentType]
-        where = _read_view(
-            gltf, sparse.indices.bufferView, sparse.indices.byteOffset or 0, sparse.count, 1, kind, blob
-        )
+        where = _read_view(gltf, sparse.indices.bufferView, sparse.indices.byteOffset or 0, sparse.count, 1, kind, blob)
         values[where[:, 0]] = _read_view(
             gltf, sparse.values.bufferView, sparse.values.byteOffset or 0, sparse.count, width, dtype, blob
         )

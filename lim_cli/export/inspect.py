@@ -44,9 +44,7 @@ def inspect_glb(path: Path) -> GlbSummary:
     mesh = document.meshes[0]
     primitive = mesh.primitives[0]
     positions = document.accessors[primitive.attributes.POSITION]
-    corners = (
-        document.accessors[primitive.indices].count if primitive.indices is not None else positions.count
-    )
+    corners = document.accessors[primitive.indices].count if primitive.indices is not None else positions.count
     x, y, z = (float(value) for value in np.ptp(read_back(path, 0.0), axis=0))
     inputs = [s.input for animation in document.animations for s in animation.samplers]
     return GlbSummary(

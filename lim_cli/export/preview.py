@@ -49,9 +49,7 @@ def iterate_preview(
     for shot, frame in enumerate(indices):
         camera = scaled[min(shot, len(scaled) - 1)]
         pose, intrinsics = camera.world_from_camera.cpu().numpy(), camera.intrinsics.cpu().numpy()
-        raster = rasterize(
-            textured.track.vertices[frame], textured.track.faces, pose, intrinsics, scaled.size
-        )
+        raster = rasterize(textured.track.vertices[frame], textured.track.faces, pose, intrinsics, scaled.size)
         uv = interpolate(raster, textured.track.faces, textured.uv)
         image = np.full((*scaled.size, 3), background, np.float32)
         image[raster.mask] = sample_texture(textured.texture, uv[raster.mask])

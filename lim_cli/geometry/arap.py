@@ -34,9 +34,7 @@ class ArapSolver:
             `uniform` follows the triangulation and never degenerates.
     """
 
-    def __init__(
-        self, rest_vertices: np.ndarray, faces: np.ndarray, edge_weights: EdgeWeights = "cotangent"
-    ) -> None:
+    def __init__(self, rest_vertices: np.ndarray, faces: np.ndarray, edge_weights: EdgeWeights = "cotangent") -> None:
         self.faces = faces
         count = len(rest_vertices)
         weights = _edge_weights(rest_vertices.astype(np.float64), faces, edge_weights)  # csr, symmetric
@@ -46,9 +44,7 @@ class ArapSolver:
         self._weighted_rest = weights.data[:, None] * self._rest_edges
         # Row i sums over the directed edges that leave vertex i.
         ones = np.ones(len(weights.indices))
-        self._sum_edges = sparse.csr_matrix(
-            (ones, np.arange(len(ones)), weights.indptr), shape=(count, len(ones))
-        )
+        self._sum_edges = sparse.csr_matrix((ones, np.arange(len(ones)), weights.indptr), shape=(count, len(ones)))
         degree = np.asarray(weights.sum(axis=1)).ravel()
         self._laplacian = (sparse.diags(degree) - weights).tocsc()
         self._factor: linalg.SuperLU | None = None
@@ -84,9 +80,7 @@ class ArapSolver:
                 f"and {confidence.shape}"
             )
         if not (np.isfinite(targets).all() and np.isfinite(confidence).all()):
-            raise NumericalError(
-                "Tracking received NaN or infinite matches; the canonical model may be damaged."
-            )
+            raise NumericalError("Tracking received NaN or infinite matches; the canonical model may be damaged.")
         vertices = previous.astype(np.float64)
         anchor = vertices if prediction is None else prediction.astype(np.float64)
         pull = confidence.astype(np.float64)[:, None] * targets + (temporal + _ANCHOR) * anchor
@@ -103,9 +97,7 @@ class ArapSolver:
             diagonal = sparse.diags(confidence.astype(np.float64) + temporal + _ANCHOR)
             matrix = (diagonal + 2.0 * stiffness * self._laplacian).tocsc()
             options = {"SymmetricMode": True}
-            self._factor = linalg.splu(
-                matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options
-            )
+            self._factor = linalg.splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
             self._factor_key = key
         return self._factor
 

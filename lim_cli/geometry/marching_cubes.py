@@ -49,9 +49,7 @@ def extract_surface(
         EmptySurfaceError: the field does not cross the level.
     """
     if resolution < 2 or coarse_stride < 1:
-        raise ValueError(
-            f"expected resolution >= 2 and coarse_stride >= 1, got {resolution}, {coarse_stride}"
-        )
+        raise ValueError(f"expected resolution >= 2 and coarse_stride >= 1, got {resolution}, {coarse_stride}")
     axes = [np.linspace(low, high, resolution, dtype=np.float32) for low, high in zip(*bounds, strict=True)]
     knots = np.unique(np.append(np.arange(0, resolution, coarse_stride), resolution - 1))
     values = np.zeros((resolution,) * 3, np.float32)
@@ -88,9 +86,7 @@ def surface_from_lattice(values: np.ndarray, level: float, bounds: Bounds = UNIT
         raise NumericalError("The density lattice holds NaN or infinity; the model's weights may be damaged.")
     above = values.astype(np.float32) - np.float32(level)
     if not (above > 0).any():
-        raise EmptySurfaceError(
-            f"No surface: the density never rises above {level:g} (its top is {values.max():g})."
-        )
+        raise EmptySurfaceError(f"No surface: the density never rises above {level:g} (its top is {values.max():g}).")
     if (above > 0).all():
         raise EmptySurfaceError(f"No surface: the density lies above {level:g} everywhere in the box.")
     outside = min(float(above.min()), -float(above.max()))
@@ -102,9 +98,7 @@ def surface_from_lattice(values: np.ndarray, level: float, bounds: Bounds = UNIT
     return Mesh(world, np.ascontiguousarray(faces, dtype=np.int32))
 
 
-def _evaluate(
-    field: DensityField, values: np.ndarray, wanted: np.ndarray, axes: list[np.ndarray], chunk: int
-) -> None:
+def _evaluate(field: DensityField, values: np.ndarray, wanted: np.ndarray, axes: list[np.ndarray], chunk: int) -> None:
     """Fills `values` where `wanted`, `chunk` points at a time."""
     flat = np.flatnonzero(wanted)
     for start in range(0, len(flat), chunk):
@@ -115,18 +109,14 @@ def _evaluate(
         if result.shape != part.shape:
             raise ValueError(f"expected densities [{len(part)}] from the field, got {result.shape}")
         if not np.isfinite(result).all():
-            raise NumericalError(
-                "The density field returned NaN or infinity; the model's weights may be damaged."
-            )
+            raise NumericalError("The density field returned NaN or infinity; the model's weights may be damaged.")
         values[index] = result
 
 
 def _interpolate(coarse: np.ndarray, knots: np.ndarray, resolution: int) -> np.ndarray:
     """Trilinear interpolation of values at the knots [k, k, k] onto the full lattice [r, r, r]."""
     position = np.arange(resolution)
-    weight = np.stack([np.interp(position, knots, row) for row in np.eye(len(knots))], axis=1).astype(
-        np.float32
-    )
+    weight = np.stack([np.interp(position, knots, row) for row in np.eye(len(knots))], axis=1).astype(np.float32)
     full = np.tensordot(weight, coarse, axes=(1, 0))
     full = np.tensordot(full, weight, axes=(1, 1))  # [x, z, y]
     return np.asarray(np.tensordot(full, weight, axes=(1, 1)))  # [x, y, z]

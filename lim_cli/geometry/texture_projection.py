@@ -47,9 +47,7 @@ class Observation:
 
     def __post_init__(self) -> None:
         if self.rgba.ndim != 3 or self.rgba.shape[2] != 4 or self.rgba.dtype != np.uint8:
-            raise ValueError(
-                f"expected rgba [height, width, 4] uint8, got {self.rgba.shape} {self.rgba.dtype}"
-            )
+            raise ValueError(f"expected rgba [height, width, 4] uint8, got {self.rgba.shape} {self.rgba.dtype}")
         if not 0.0 < self.weight <= 1.0:
             raise ValueError(f"expected a weight in (0, 1], got {self.weight}")
 

@@ -78,9 +78,7 @@ def _start(source: np.ndarray, target: np.ndarray, rotation: np.ndarray) -> Simi
     return Similarity(scale, rotation, target.mean(0) - scale * rotation @ source.mean(0))
 
 
-def _icp(
-    source: np.ndarray, target: np.ndarray, start: Similarity, iterations: int
-) -> tuple[float, Similarity]:
+def _icp(source: np.ndarray, target: np.ndarray, start: Similarity, iterations: int) -> tuple[float, Similarity]:
     """Refines `start`; returns the least chamfer distance met and its similarity."""
     tree_target = cKDTree(target)
     best, best_distance, current, last = start, np.inf, start, np.inf
@@ -94,9 +92,7 @@ def _icp(
         if abs(last - distance) < 1e-7 * max(distance, 1e-12) or distance == 0:
             break
         last = distance
-        current = umeyama(
-            np.concatenate([source, source[to_source]]), np.concatenate([target[to_target], target])
-        )
+        current = umeyama(np.concatenate([source, source[to_source]]), np.concatenate([target[to_target], target]))
     return best_distance, best
 
 

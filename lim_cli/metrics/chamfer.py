@@ -39,10 +39,7 @@ def chamfer_3d(points: np.ndarray, truth: np.ndarray, *, all_rotations: bool = T
     It judges shape only: pose and scale errors that vary from frame to frame are forgiven.
     """
     _check_same_times(points, truth)
-    aligned = [
-        align_similarity(p, t, all_rotations=all_rotations).apply(p)
-        for p, t in zip(points, truth, strict=True)
-    ]
+    aligned = [align_similarity(p, t, all_rotations=all_rotations).apply(p) for p, t in zip(points, truth, strict=True)]
     return float(np.mean([chamfer(a, t) for a, t in zip(aligned, truth, strict=True)]))
 
 

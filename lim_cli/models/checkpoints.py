@@ -54,10 +54,7 @@ def save_model(
     A model card in the folder is left alone.
     """
     tensors = {
-        name: (t.to(dtype) if t.is_floating_point() else t)
-        .detach()
-        .cpu()
-        .clone(memory_format=torch.contiguous_format)
+        name: (t.to(dtype) if t.is_floating_point() else t).detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, t in module.state_dict().items()
     }
     with atomic_path(folder / TENSORS_NAME) as partial:
@@ -85,9 +82,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     return values
 
 
-def load_model(
-    folder: Path, build: Callable[[dict[str, Any]], ModuleT], device: torch.device | str = "cpu"
-) -> ModuleT:
+def load_model(folder: Path, build: Callable[[dict[str, Any]], ModuleT], device: torch.device | str = "cpu") -> ModuleT:
     """Builds the module of `folder`'s config.json and fills it strictly; returned in eval mode.
 
     Half-precision tensors are cast to the module's own dtype (float32).
@@ -104,9 +99,7 @@ def load_model(
     stored = read_tensors(folder)
     expected = module.state_dict()
     _compare(folder, stored, expected)
-    module.load_state_dict(
-        {name: stored[name].to(tensor.dtype) for name, tensor in expected.items()}, strict=True
-    )
+    module.load_state_dict({name: stored[name].to(tensor.dtype) for name, tensor in expected.items()}, strict=True)
     return module.to(device).eval()
 
 
@@ -140,9 +133,7 @@ def _compare(folder: Path, stored: Mapping[str, Tensor], expected: Mapping[str, 
     if missing := sorted(set(expected) - set(stored)):
         raise WeightsError(f"Weights in {folder} lack the tensor '{missing[0]}' ({len(missing)} missing).")
     if extra := sorted(set(stored) - set(expected)):
-        raise WeightsError(
-            f"Weights in {folder} hold the unexpected tensor '{extra[0]}' ({len(extra)} extra)."
-        )
+        raise WeightsError(f"Weights in {folder} hold the unexpected tensor '{extra[0]}' ({len(extra)} extra).")
     for name, tensor in expected.items():
         if stored[name].shape != tensor.shape:
             raise WeightsError(

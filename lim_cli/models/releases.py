@@ -106,9 +106,7 @@ def _resolve_named(named: str, *, download: bool) -> Path:
     try:
         return Path(snapshot_download(named, local_files_only=not download))
     except (LocalEntryNotFoundError, HfHubHTTPError) as error:
-        raise WeightsError(
-            f"There is neither a folder nor a cached hub repository '{named}'. {HINT}"
-        ) from error
+        raise WeightsError(f"There is neither a folder nor a cached hub repository '{named}'. {HINT}") from error
 
 
 def _searched(weights: Path | None) -> str:

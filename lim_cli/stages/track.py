@@ -239,9 +239,7 @@ class _Tracer:
         )
         self.confidence = match.confidence
 
-    def settled(
-        self, traced: np.ndarray, moments: np.ndarray, since: float, evidence: Evidence
-    ) -> list[np.ndarray]:
+    def settled(self, traced: np.ndarray, moments: np.ndarray, since: float, evidence: Evidence) -> list[np.ndarray]:
         """Traced shapes [moment, vertex, 3] with their outlines on the input's mattes.
 
         The correction is found where there are pictures, and is none at `since`; between, it is interpolated.

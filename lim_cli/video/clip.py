@@ -29,9 +29,7 @@ class Clip:
 
     def __post_init__(self) -> None:
         if self.rgba.ndim != 4 or self.rgba.shape[-1] != 4 or self.rgba.dtype != np.uint8:
-            raise ValueError(
-                f"expected rgba uint8 [time, height, width, 4], got {self.rgba.dtype} {self.rgba.shape}"
-            )
+            raise ValueError(f"expected rgba uint8 [time, height, width, 4], got {self.rgba.dtype} {self.rgba.shape}")
         count = len(self.rgba)
         if self.times.shape != (count,) or self.frame_numbers.shape != (count,):
             raise ValueError(f"expected {count} times and frame numbers, got {self.times.shape}")

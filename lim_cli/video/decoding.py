@@ -86,9 +86,7 @@ def decode(
     last, number = -np.inf, 0
     for frame in _frames(container, stream, context):
         if max(frame.width, frame.height) > LARGEST_SIDE:
-            raise InputError(
-                f"The video turns {frame.width}x{frame.height}; use at most {LARGEST_SIDE} on a side."
-            )
+            raise InputError(f"The video turns {frame.width}x{frame.height}; use at most {LARGEST_SIDE} on a side.")
         if frame.pts is None:
             time = 0.0 if not np.isfinite(last) else last + float(1 / rate)
         else:
@@ -139,9 +137,7 @@ def _decoder(stream: VideoStream) -> VideoCodecContext:
     return stream.codec_context
 
 
-def _frames(
-    container: InputContainer, stream: VideoStream, context: VideoCodecContext
-) -> Iterator[VideoFrame]:
+def _frames(container: InputContainer, stream: VideoStream, context: VideoCodecContext) -> Iterator[VideoFrame]:
     packets = container.demux(stream)
     while True:
         try:

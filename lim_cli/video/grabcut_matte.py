@@ -46,9 +46,7 @@ def _motion(small: np.ndarray) -> np.ndarray | None:
     scene = np.median(small[:: max(1, len(small) // 32)], axis=0)
     change = np.abs(small.astype(np.float32) - scene).max(-1)
     edge = max(2, min(small.shape[1:3]) // 20)
-    rim = np.concatenate(
-        [change[:, :edge].ravel(), change[:, :, :edge].ravel(), change[:, :, -edge:].ravel()]
-    )
+    rim = np.concatenate([change[:, :edge].ravel(), change[:, :, :edge].ravel(), change[:, :, -edge:].ravel()])
     moving = change > 28.0
     if np.quantile(rim, 0.8) > 16.0 or not 0.002 < moving.mean() < 0.5:
         return None
@@ -110,17 +108,13 @@ def _next_trimap(mask: np.ndarray, moving: np.ndarray | None) -> np.ndarray:
     return trimap
 
 
-def _cut(
-    frame: np.ndarray, trimap: np.ndarray, models: tuple[np.ndarray, np.ndarray], *, rounds: int
-) -> np.ndarray:
+def _cut(frame: np.ndarray, trimap: np.ndarray, models: tuple[np.ndarray, np.ndarray], *, rounds: int) -> np.ndarray:
     """One GrabCut; `models` (background, object colours) are refitted. One-sided seeds stand as they are."""
     labels = trimap.copy()
     foreground = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     if foreground.sum() < 16 or (~foreground).sum() < 16:
         return np.asarray(foreground, dtype=bool)
-    cv2.setRNGSeed(
-        0
-    )  # GrabCut's k-means draws from OpenCV's generator; the same clip must give the same matte.
+    cv2.setRNGSeed(0)  # GrabCut's k-means draws from OpenCV's generator; the same clip must give the same matte.
     cv2.grabCut(frame, labels, (0, 0, 0, 0), models[0], models[1], rounds, cv2.GC_INIT_WITH_MASK)
     mask = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).astype(bool)

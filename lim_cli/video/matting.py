@@ -75,9 +75,7 @@ def _matte_alpha(clip: Clip) -> np.ndarray:
 def _matte_background(clip: Clip, progress: Progress) -> np.ndarray:
     background = find_plain_background(clip.rgba)
     if background is None:
-        raise InputError(
-            f"The background of {clip.source_name} is not one plain colour; use --matte grabcut or masks."
-        )
+        raise InputError(f"The background of {clip.source_name} is not one plain colour; use --matte grabcut or masks.")
     result = np.empty_like(clip.rgba)
     with progress.task("Removing the background", total=len(clip)) as task:
         for index, frame in enumerate(clip.rgba):
@@ -90,16 +88,12 @@ def _matte_rembg(clip: Clip, progress: Progress) -> np.ndarray:
     try:
         import rembg
     except ImportError:
-        raise MissingError(
-            "--matte rembg needs the rembg package; run `pip install rembg` or use another."
-        ) from None
+        raise MissingError("--matte rembg needs the rembg package; run `pip install rembg` or use another.") from None
     result = np.empty_like(clip.rgba)
     session = rembg.new_session()
     with progress.task("Cutting out the object", total=len(clip)) as task:
         for index, frame in enumerate(clip.rgba):
-            alpha = np.asarray(
-                rembg.remove(np.ascontiguousarray(frame[..., :3]), session=session, only_mask=True)
-            )
+            alpha = np.asarray(rembg.remove(np.ascontiguousarray(frame[..., :3]), session=session, only_mask=True))
             result[index] = decontaminate(frame[..., :3], _without_specks(alpha.astype(np.float32) / 255.0))
             task.advance()
     return result
@@ -121,9 +115,7 @@ def _matte_folder(clip: Clip, folder: Path) -> np.ndarray:
     for index, file in enumerate(chosen):
         mask = _read_mask(file)
         if abs(mask.shape[1] * height - mask.shape[0] * width) > 0.02 * mask.shape[0] * width:
-            raise InputError(
-                f"Mask {file} is {mask.shape[1]}x{mask.shape[0]}, unlike the {width}x{height} frames."
-            )
+            raise InputError(f"Mask {file} is {mask.shape[1]}x{mask.shape[0]}, unlike the {width}x{height} frames.")
         method = cv2.INTER_AREA if mask.shape[0] >= height else cv2.INTER_LINEAR
         alpha = cv2.resize(mask, (width, height), interpolation=method)
         result[index] = decontaminate(clip.rgba[index, ..., :3], alpha)

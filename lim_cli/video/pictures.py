@@ -13,9 +13,7 @@ from PIL import Image, ImageOps, ImageSequence
 from lim_cli.core.errors import InputError
 from lim_cli.video.clip import LARGEST_SIDE, bounded_size, resize_rgba
 
-PICTURE_SUFFIXES = frozenset(
-    {".png", ".apng", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
-)
+PICTURE_SUFFIXES = frozenset({".png", ".apng", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 BROWSER_DURATION = 0.1
 """Seconds that browsers show a frame whose declared duration is 10 ms or less."""
 
@@ -28,9 +26,7 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
 
 def list_pictures(folder: Path) -> list[Path]:
     """The picture files directly inside a folder, naturally sorted; hidden files are left out."""
-    files = [
-        p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".")
-    ]
+    files = [p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".")]
     return sorted((p for p in files if p.is_file()), key=natural_key)
 
 
@@ -47,13 +43,9 @@ def open_picture(path: Path) -> Image.Image:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the path.") from None
     except Image.DecompressionBombError:
-        raise InputError(
-            f"{path} declares too many pixels; make it at most {LARGEST_SIDE} on a side."
-        ) from None
+        raise InputError(f"{path} declares too many pixels; make it at most {LARGEST_SIDE} on a side.") from None
     except (OSError, ValueError, SyntaxError):
-        raise InputError(
-            f"{path} cannot be read as a picture; replace it with a PNG, JPEG or WebP file."
-        ) from None
+        raise InputError(f"{path} cannot be read as a picture; replace it with a PNG, JPEG or WebP file.") from None
     if max(image.size) > LARGEST_SIDE or min(image.size) < 1:
         image.close()
         width, height = image.size

@@ -104,9 +104,7 @@ def read_clip(
     """
     path, progress = _existing(path), progress or SilentProgress()
     if max_frames < 1 or not 0 < input_fps < math.inf:
-        raise InputError(
-            f"Frame count and input frame rate must be positive, got {max_frames} and {input_fps}."
-        )
+        raise InputError(f"Frame count and input frame rate must be positive, got {max_frames} and {input_fps}.")
     first, last = _checked_range(start, end)
     kept: list[tuple[float, int, np.ndarray]] = []
     stride, seen, offered = 1, 0, False
@@ -178,9 +176,7 @@ def _existing(path: Path | str) -> Path:
 def _pictures_of(folder: Path) -> list[Path]:
     files = list_pictures(folder)
     if not files:
-        raise InputError(
-            f"{folder} holds no pictures; give a folder of PNG, JPEG or WebP frames, or a video file."
-        )
+        raise InputError(f"{folder} holds no pictures; give a folder of PNG, JPEG or WebP frames, or a video file.")
     return files
 
 

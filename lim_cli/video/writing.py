@@ -40,9 +40,7 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
         try:
             writers[path.suffix.lower()](partial, frames, fps)
         except av.FFmpegError as error:
-            raise OutputError(
-                f"Cannot write {path}: {error.strerror}. Choose another output path."
-            ) from error
+            raise OutputError(f"Cannot write {path}: {error.strerror}. Choose another output path.") from error
 
 
 def _write_h264(path: Path, frames: np.ndarray, fps: float) -> None:
@@ -52,17 +50,13 @@ def _write_h264(path: Path, frames: np.ndarray, fps: float) -> None:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001 * 60))
         context = stream.codec_context
         if not isinstance(context, VideoCodecContext):
-            raise OutputError(
-                "This build of PyAV cannot encode H.264; install PyAV from PyPI or write a .gif."
-            )
+            raise OutputError("This build of PyAV cannot encode H.264; install PyAV from PyPI or write a .gif.")
         context.width, context.height, context.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         context.options = {"crf": "16", "preset": "medium"}
         context.colorspace, context.color_range = int(Colorspace.ITU709), int(ColorRange.MPEG)
         context.color_primaries, context.color_trc = BT709, BT709
         for index, rgb in enumerate(frames):
-            picture = VideoFrame.from_ndarray(
-                np.ascontiguousarray(np.pad(rgb, pad, mode="edge")), format="rgb24"
-            )
+            picture = VideoFrame.from_ndarray(np.ascontiguousarray(np.pad(rgb, pad, mode="edge")), format="rgb24")
             frame = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
             frame.pts = index
             container.mux(context.encode(frame))
@@ -74,6 +68,4 @@ def _write_gif(path: Path, frames: np.ndarray, fps: float) -> None:
     ends = np.round(np.arange(len(frames) + 1) * 100.0 / fps).astype(int)
     durations = [max(2, int(d)) * 10 for d in np.diff(ends)]  # Viewers take less than 2/100 s for 10/100.
     pictures = [Image.fromarray(frame).quantize(255, dither=Image.Dither.NONE) for frame in frames]
-    pictures[0].save(
-        path, save_all=True, append_images=pictures[1:], duration=durations, loop=0, format="GIF"
-    )
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0, format="GIF")

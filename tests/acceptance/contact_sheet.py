@@ -27,12 +27,13 @@ from lim_cli.geometry.rasterize import rasterize
 
 CELL = 160
 LABEL_HEIGHT = 16
-ROWS = 4
+ROW_SHARES = (0.0, 0.29, 0.62, 1.0)
+"""When, in parts of the length; uneven, so that a motion that repeats shows different phases."""
 VIEWS = 4
 SUPERSAMPLE = 2
 MOST_BYTES = 300_000
-AMBIENT = 0.15
-LIGHT_CAMERA = np.array([-0.4, -0.6, -1.0])
+AMBIENT = 0.12
+LIGHT_CAMERA = np.array([-1.0, -1.2, -1.0])
 """Towards the light, OpenCV axes: from the camera's upper left."""
 
 
@@ -49,7 +50,7 @@ def draw(run: Path) -> np.ndarray:
     textured = TextureArtifact.load(run / "50_texture").textured
     clip = ClipArtifact.load(run / "00_clip") if views.source == "generated" else None
     track = textured.track
-    frames = np.unique(np.linspace(0, len(track.times) - 1, ROWS).round().astype(int)).tolist()
+    frames = sorted({round(share * (len(track.times) - 1)) for share in ROW_SHARES})
     shown = range(min(VIEWS, views.rgba.shape[1]))
 
     columns: list[tuple[str, list[np.ndarray]]] = []  # label, cells

@@ -34,7 +34,8 @@ def test_complete_only_when_nothing_changed(tmp_path: Path) -> None:
     with RunFolder(tmp_path / "run") as run:
         assert not run.is_complete(MANIFEST)
         finish(run)
-        assert run.is_complete(MANIFEST) and run.stage_path("track").name == "40_track"
+        assert run.is_complete(MANIFEST)
+        assert run.stage_path("track").name == "40_track"
         assert list(run.output_hashes("clip")) == ["00_clip/sub/a.txt"]
         for other in (
             dataclasses.replace(MANIFEST, config={"size": 128}),
@@ -65,7 +66,8 @@ def test_failed_stage_leaves_the_old_one(tmp_path: Path) -> None:
         finish(run)
         with pytest.raises(RuntimeError), run.store(MANIFEST):
             raise RuntimeError
-        assert run.is_complete(MANIFEST) and not list(tmp_path.glob("*.partial"))
+        assert run.is_complete(MANIFEST)
+        assert not list(tmp_path.glob("*.partial"))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"stage": 3}', "null"])
@@ -73,7 +75,8 @@ def test_corrupted_manifest_is_absent(tmp_path: Path, text: str) -> None:
     with RunFolder(tmp_path) as run:
         finish(run)
         (run.stage_path("clip") / "manifest.json").write_text(text)
-        assert read_manifest(run.stage_path("clip")) is None and not run.is_complete(MANIFEST)
+        assert read_manifest(run.stage_path("clip")) is None
+        assert not run.is_complete(MANIFEST)
         with pytest.raises(InputError):
             run.output_hashes("clip")
 
@@ -86,10 +89,9 @@ def test_second_process_is_refused(tmp_path: Path) -> None:
         "except InputError as error:\n    print(error); sys.exit(2)"
     )
     with RunFolder(tmp_path):
-        other = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
-        )
-    assert other.returncode == 2 and "Another run" in other.stdout
+        other = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert other.returncode == 2
+    assert "Another run" in other.stdout
     with RunFolder(tmp_path):
         pass
 

@@ -44,9 +44,7 @@ class GlbBuilder:
 
     def view(self, data: bytes) -> int:
         self._data += b"\0" * (-len(self._data) % 4)
-        self.gltf.bufferViews.append(
-            gl.BufferView(buffer=0, byteOffset=len(self._data), byteLength=len(data))
-        )
+        self.gltf.bufferViews.append(gl.BufferView(buffer=0, byteOffset=len(self._data), byteLength=len(data)))
         self._data += data
         return len(self.gltf.bufferViews) - 1
 
@@ -88,9 +86,7 @@ class GlbBuilder:
             self.gltf.scenes[0].nodes.append(len(self.gltf.nodes) - 1)
         return len(self.gltf.nodes) - 1
 
-    def cube_mesh(
-        self, *, coloured: bool = False, targets: list[int] | None = None, **attributes: int
-    ) -> int:
+    def cube_mesh(self, *, coloured: bool = False, targets: list[int] | None = None, **attributes: int) -> int:
         """A mesh of one primitive, or of six with a material each."""
         positions, normals, faces = cube()
         shared = gl.Attributes(POSITION=self.array(positions), NORMAL=self.array(normals), **attributes)
@@ -106,9 +102,7 @@ class GlbBuilder:
                     gl.Material(pbrMetallicRoughness=gl.PbrMetallicRoughness(baseColorFactor=factor))
                 )
             primitives.append(
-                gl.Primitive(
-                    attributes=shared, indices=self.array(indices, "u2"), material=material, targets=morphs
-                )
+                gl.Primitive(attributes=shared, indices=self.array(indices, "u2"), material=material, targets=morphs)
             )
         self.gltf.meshes.append(gl.Mesh(primitives=primitives))
         return len(self.gltf.meshes) - 1
@@ -131,9 +125,7 @@ class GlbBuilder:
             self.gltf.animations.append(gl.Animation(name="move", samplers=[], channels=[]))
         animation = self.gltf.animations[0]
         animation.samplers.append(
-            gl.AnimationSampler(
-                input=self.array(times), output=self.array(values), interpolation=interpolation
-            )
+            gl.AnimationSampler(input=self.array(times), output=self.array(values), interpolation=interpolation)
         )
         animation.channels.append(
             gl.AnimationChannel(

@@ -39,9 +39,7 @@ def draw_sphere(cameras: Cameras, centre: np.ndarray, radius: float) -> np.ndarr
     return rgba
 
 
-def sphere_scene(
-    azimuths: tuple[float, ...] = (0, 90, 180, 270), times: tuple[float, ...] = (0.0, 0.5, 1.0)
-) -> Scene:
+def sphere_scene(azimuths: tuple[float, ...] = (0, 90, 180, 270), times: tuple[float, ...] = (0.0, 0.5, 1.0)) -> Scene:
     cameras = sphere_cameras(azimuths)
     rgba = draw_sphere(cameras, CENTRE, RADIUS)
     keyframes = tuple(SceneKeyframe(rgba, cameras, time) for time in times)
@@ -60,7 +58,8 @@ def test_round_trip(tmp_path: Path) -> None:
     found = read_scene(tmp_path / "s")
     np.testing.assert_allclose(found.times_seconds, scene.times_seconds)
     for a, b in zip(found.keyframes, scene.keyframes, strict=True):
-        assert a.time == b.time and np.array_equal(a.rgba, b.rgba)
+        assert a.time == b.time
+        assert np.array_equal(a.rgba, b.rgba)
         torch.testing.assert_close(a.cameras.world_from_camera, b.cameras.world_from_camera)
         torch.testing.assert_close(a.cameras.intrinsics, b.cameras.intrinsics)
     write_scene(tmp_path / "s", scene)
@@ -203,7 +202,8 @@ def test_normalise_finds_the_sphere(azimuths: tuple[float, ...]) -> None:
 def test_normalise_one_view() -> None:
     scene, info = normalise_scene(sphere_scene((0,), (0.0,)))
     pixels, depths = scene.keyframes[0].cameras.project(torch.zeros(1, 1, 3))
-    assert info.scale > 0 and float(depths[0, 0]) > 0
+    assert info.scale > 0
+    assert float(depths[0, 0]) > 0
     np.testing.assert_allclose(pixels[0, 0].numpy(), [32, 24], atol=1.0)
 
 

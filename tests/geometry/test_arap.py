@@ -61,9 +61,7 @@ def test_the_prediction_pulls() -> None:
     mesh = sphere(1.0, 2)
     prediction = mesh.vertices + np.float32(0.2)
     solver = ArapSolver(mesh.vertices, mesh.faces)
-    half = solver.fit(
-        mesh.vertices, mesh.vertices, np.ones(len(prediction)), prediction=prediction, temporal=1.0
-    )
+    half = solver.fit(mesh.vertices, mesh.vertices, np.ones(len(prediction)), prediction=prediction, temporal=1.0)
     np.testing.assert_allclose(half, mesh.vertices + 0.1, atol=1e-3)
 
 

@@ -9,9 +9,7 @@ from lim_cli.geometry.marching_cubes import EmptySurfaceError, extract_surface, 
 from lim_cli.geometry.mesh_cleanup import is_closed_manifold
 
 
-def ball(
-    points: np.ndarray, centre: tuple[float, float, float] = (0, 0, 0), radius: float = 0.6
-) -> np.ndarray:
+def ball(points: np.ndarray, centre: tuple[float, float, float] = (0, 0, 0), radius: float = 0.6) -> np.ndarray:
     """Density 0.5 on the sphere, like a trained field: flat far away."""
     distance = radius - np.linalg.norm(points - np.asarray(centre), axis=1)
     return 1 / (1 + np.exp(-np.clip(distance / 0.03, -30, 30)))

@@ -66,9 +66,7 @@ def test_smoothing_takes_noise_and_leaves_volume() -> None:
     noise = np.random.default_rng(0).normal(size=clean.vertices.shape).astype(np.float32) * 0.01
     rough = Mesh(clean.vertices + noise, clean.faces)
     calm = smooth(rough, 10)
-    assert np.std(np.linalg.norm(calm.vertices, axis=1)) < 0.5 * np.std(
-        np.linalg.norm(rough.vertices, axis=1)
-    )
+    assert np.std(np.linalg.norm(calm.vertices, axis=1)) < 0.5 * np.std(np.linalg.norm(rough.vertices, axis=1))
     assert volume(calm) == pytest.approx(volume(clean), rel=0.01)
     assert area(calm) < area(rough)
     assert smooth(rough, 0) is rough

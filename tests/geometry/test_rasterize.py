@@ -15,9 +15,7 @@ SIZE = (128, 120)
 def rays(pose: np.ndarray) -> np.ndarray:
     """Directions [height, width, 3] with camera z of one, world frame."""
     x, y = np.meshgrid(np.arange(SIZE[1]) + 0.5, np.arange(SIZE[0]) + 0.5)
-    local = np.stack(
-        [(x - INTRINSICS[2]) / INTRINSICS[0], (y - INTRINSICS[3]) / INTRINSICS[1], 0 * x + 1], -1
-    )
+    local = np.stack([(x - INTRINSICS[2]) / INTRINSICS[0], (y - INTRINSICS[3]) / INTRINSICS[1], 0 * x + 1], -1)
     return local @ pose[:3, :3].T
 
 

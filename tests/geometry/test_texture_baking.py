@@ -34,9 +34,7 @@ def track(frames: int = 4) -> TrackedMesh:
     return TrackedMesh(vertices, FACES, np.arange(frames) / 30)
 
 
-def shot(
-    moving: TrackedMesh, time: int, azimuth: float, elevation: float = 0.0, **options: float
-) -> Observation:
+def shot(moving: TrackedMesh, time: int, azimuth: float, elevation: float = 0.0, **options: float) -> Observation:
     """What a camera sees of the pattern; a bright background tells when it bleeds in."""
     pose = orbit_pose(azimuth, elevation, 4.0)
     raster = rasterize(moving.vertices[time], FACES, pose, INTRINSICS, (160, 160))
@@ -122,9 +120,7 @@ def test_a_flash_in_one_frame_is_voted_out() -> None:
 def test_hidden_surface_is_not_painted() -> None:
     """A small sphere behind a large one gets no colour from the front."""
     small = (REST * 0.3 + [0, 0, -2]).astype(np.float32)
-    both = TrackedMesh(
-        np.concatenate([REST, small])[None], np.concatenate([FACES, FACES + len(REST)]), np.zeros(1)
-    )
+    both = TrackedMesh(np.concatenate([REST, small])[None], np.concatenate([FACES, FACES + len(REST)]), np.zeros(1))
     uv = np.concatenate([UV * [0.5, 1], UV * [0.5, 1] + [0.5, 0]]).astype(np.float32)
     image = np.full((160, 160, 4), [255, 0, 0, 255], np.uint8)
     looking = Observation(0, image, orbit_pose(0, 0, 4.0), INTRINSICS)

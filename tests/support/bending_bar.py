@@ -24,14 +24,10 @@ def bar_mesh(rings: int = 17, per_side: int = 3) -> Mesh:
     """The straight bar: a closed box around the y axis with square rings."""
     steps = np.linspace(-1, 1, per_side, endpoint=False)
     one = np.ones(per_side)
-    ring = np.concatenate(
-        [np.stack(s, 1) for s in ((steps, one), (one, -steps), (-steps, -one), (-one, steps))]
-    )
+    ring = np.concatenate([np.stack(s, 1) for s in ((steps, one), (one, -steps), (-steps, -one), (-one, steps))])
     around = len(ring)
     heights = np.linspace(-LENGTH / 2, LENGTH / 2, rings)
-    sides = [
-        np.stack([HALF_WIDTH * ring[:, 0], np.full(around, y), HALF_WIDTH * ring[:, 1]], 1) for y in heights
-    ]
+    sides = [np.stack([HALF_WIDTH * ring[:, 0], np.full(around, y), HALF_WIDTH * ring[:, 1]], 1) for y in heights]
     caps = np.array([[0.0, heights[0], 0.0], [0.0, heights[-1], 0.0]])
     faces = []
     for row in range(rings - 1):

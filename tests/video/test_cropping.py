@@ -24,13 +24,17 @@ def test_union_over_time() -> None:
     clip, info = square_crop(boxes_clip([(10, 20, 20, 30), (40, 20, 50, 30)]), margin=0.0, size=40)
     assert (info.left, info.top, info.side, info.source_size) == (10, 5, 40, (60, 100))
     assert clip.rgba.shape == (2, 40, 40, 4)
-    assert (clip.rgba[0, 15:25, :10, 3] == 255).all() and clip.rgba[0, ..., 3].sum() == 255 * 100
+    assert (clip.rgba[0, 15:25, :10, 3] == 255).all()
+    assert clip.rgba[0, ..., 3].sum() == 255 * 100
 
 
 def test_beyond_the_picture_is_transparent() -> None:
     clip, info = square_crop(boxes_clip([(0, 0, 10, 60)]), margin=0.1, size=72)
-    assert info.side == 72 and info.left == -31 and info.top == -6
-    assert (clip.rgba[0, :6, :, 3] == 0).all() and (clip.rgba[0, 6:66, 31:41, 3] == 255).all()
+    assert info.side == 72
+    assert info.left == -31
+    assert info.top == -6
+    assert (clip.rgba[0, :6, :, 3] == 0).all()
+    assert (clip.rgba[0, 6:66, 31:41, 3] == 255).all()
 
 
 @pytest.mark.parametrize("size", [7, 15, 64])

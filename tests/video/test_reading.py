@@ -63,12 +63,15 @@ def assert_colour(pixel: np.ndarray, colour: tuple[int, ...], tolerance: int = 1
 def test_frames_and_times(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", [corner_frame()] * 5)
     clip = read_clip(path)
-    assert clip.rgba.shape == (5, 48, 64, 4) and not clip.has_alpha
+    assert clip.rgba.shape == (5, 48, 64, 4)
+    assert not clip.has_alpha
     np.testing.assert_allclose(clip.times, np.arange(5) / 10, atol=1e-6)
     assert_colour(clip.rgba[2, 4, 4], RED)
     assert_colour(clip.rgba[2, 40, 60], BLUE)
     info = probe(path)
-    assert info.frame_count == 5 and info.size == (48, 64) and info.mean_fps == pytest.approx(10)
+    assert info.frame_count == 5
+    assert info.size == (48, 64)
+    assert info.mean_fps == pytest.approx(10)
 
 
 def test_variable_frame_rate_is_respected(tmp_path: Path) -> None:
@@ -81,18 +84,19 @@ def test_variable_frame_rate_is_respected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "codec, suffix, pixel_format", [("libvpx-vp9", "webm", "yuva420p"), ("prores_ks", "mov", "yuva444p10le")]
+    ("codec", "suffix", "pixel_format"), [("libvpx-vp9", "webm", "yuva420p"), ("prores_ks", "mov", "yuva444p10le")]
 )
 def test_alpha_is_decoded(tmp_path: Path, codec: str, suffix: str, pixel_format: str) -> None:
     frame = np.zeros((48, 64, 4), np.uint8)
     frame[16:32, 16:48] = (*RED, 255)
     options = {"profile": "4444"} if codec == "prores_ks" else {}
-    path = write_clip(
-        tmp_path / f"a.{suffix}", [frame] * 3, codec=codec, pixel_format=pixel_format, options=options
-    )
+    path = write_clip(tmp_path / f"a.{suffix}", [frame] * 3, codec=codec, pixel_format=pixel_format, options=options)
     clip = read_clip(path)
-    assert probe(path).has_alpha and clip.has_alpha and len(clip) == 3
-    assert clip.rgba[1, 24, 32, 3] > 250 and clip.rgba[1, 2, 2, 3] < 5
+    assert probe(path).has_alpha
+    assert clip.has_alpha
+    assert len(clip) == 3
+    assert clip.rgba[1, 24, 32, 3] > 250
+    assert clip.rgba[1, 2, 2, 3] < 5
     assert_colour(clip.rgba[1, 24, 32], RED)
 
 
@@ -113,7 +117,8 @@ def test_rotation_flag(tmp_path: Path, rotation: int) -> None:
 
 def test_non_square_pixels(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", [corner_frame()] * 2, aspect=Fraction(2, 1))
-    assert read_clip(path).size == (48, 128) and probe(path).size == (48, 128)
+    assert read_clip(path).size == (48, 128)
+    assert probe(path).size == (48, 128)
 
 
 def test_max_side_and_thinning(tmp_path: Path) -> None:
@@ -142,9 +147,11 @@ def test_animated_pictures(tmp_path: Path, suffix: str) -> None:
         lossless=True,
     )
     clip = read_clip(path)
-    assert clip.rgba.shape == (3, 32, 32, 4) and clip.has_alpha
+    assert clip.rgba.shape == (3, 32, 32, 4)
+    assert clip.has_alpha
     np.testing.assert_allclose(clip.times, [0, 0.1, 0.3], atol=1e-6)
-    assert clip.rgba[2, 17, 6, 3] == 0 and clip.rgba[2, 16, 16, 3] == 255
+    assert clip.rgba[2, 17, 6, 3] == 0
+    assert clip.rgba[2, 16, 16, 3] == 255
     assert_colour(clip.rgba[2, 16, 16], RED)
 
 
@@ -189,7 +196,8 @@ def test_bad_inputs_say_what_to_do(tmp_path: Path) -> None:
     for name, path in _bad_inputs(tmp_path).items():
         with pytest.raises(InputError) as caught:
             read_clip(path)
-        assert name.split(".")[0] in str(caught.value) and str(caught.value).endswith("."), str(caught.value)
+        assert name.split(".")[0] in str(caught.value), str(caught.value)
+        assert str(caught.value).endswith("."), str(caught.value)
 
 
 def test_bad_ranges(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from lim_cli.video.reading import probe, read_clip
 from lim_cli.video.writing import write_video
 
 
-@pytest.mark.parametrize("name, fps", [("a.mp4", 30.0), ("a.mp4", 23.976), ("a.gif", 30.0)])
+@pytest.mark.parametrize(("name", "fps"), [("a.mp4", 30.0), ("a.mp4", 23.976), ("a.gif", 30.0)])
 def test_round_trip(tmp_path: Path, name: str, fps: float) -> None:
     frames = np.zeros((7, 33, 47, 3), np.uint8)
     frames[:, :16], frames[:, 16:, :24], frames[:, 16:, 24:] = (200, 40, 40), (40, 160, 60), (240, 240, 240)
@@ -21,7 +21,8 @@ def test_round_trip(tmp_path: Path, name: str, fps: float) -> None:
     write_video(tmp_path / name, frames, fps)
     clip = read_clip(tmp_path / name)
     height, width = (33, 47) if name.endswith("gif") else (34, 48)
-    assert clip.rgba.shape == (7, height, width, 4) and [p.name for p in tmp_path.iterdir()] == [name]
+    assert clip.rgba.shape == (7, height, width, 4)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
     np.testing.assert_allclose(clip.times, np.arange(7) / fps, atol=6e-3)
     assert np.abs(clip.rgba[:, 22:30, 4:18, :3].astype(int) - (40, 160, 60)).max() < 12
     assert probe(tmp_path / name).size == (height, width)
