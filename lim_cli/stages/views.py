@@ -13,10 +13,11 @@ from lim_cli.core.camera import orbit_cameras
 from lim_cli.core.device import generator
 from lim_cli.core.errors import NumericalError
 from lim_cli.core.progress import Progress, SilentProgress
+from lim_cli.stages.harmony import harmonised
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.posed import keyframe_indices
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 DEFAULT_ELEVATION = 10.0
 DEFAULT_FIELD_OF_VIEW = 40.0
 
@@ -69,6 +70,7 @@ def run(
     made = output.images.float().cpu()  # [keyframe, view, 4, size, size]
     if not bool(torch.isfinite(made).all()):
         raise NumericalError("The view generator returned NaN; its weights may be damaged (see lim weights verify).")
+    made = torch.from_numpy(harmonised(made.clamp(0, 1).numpy()))
     size = int(made.shape[-1])
     cameras = orbit_cameras(
         [0.0, 90.0, 180.0, 270.0],
@@ -77,7 +79,7 @@ def run(
         distance=camera_distance(config.field_of_view),
         size=(size, size),
     )
-    rgba = (made.clamp(0, 1) * 255 + 0.5).byte().movedim(2, -1).numpy()
+    rgba = (made * 255 + 0.5).byte().movedim(2, -1).numpy()
     return ViewsArtifact(
         rgba=rgba,
         cameras=cameras,

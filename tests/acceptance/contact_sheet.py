@@ -4,7 +4,7 @@
 
 Rows are four times from the first to the last. Columns: the input frame, the other three views of the nearest keyframe
 (generated, or given for a posed scene), the textured mesh from the same four cameras, and the mesh in plain grey from
-the front, each face lit by its own normal. At most 300 KB.
+the input camera, each face lit by its own normal, red where seen from inside. Labels give azimuths. At most 300 KB.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def draw(run: Path) -> np.ndarray:
     shown = range(min(VIEWS, views.rgba.shape[1]))
 
     columns: list[tuple[str, list[np.ndarray]]] = []  # label, cells
-    columns.append(("input", [on_white(input_at(views, clip, float(track.times[f]))) for f in frames]))
+    columns.append(
+        (f"input {azimuth(views, 0)}", [on_white(input_at(views, clip, float(track.times[f]))) for f in frames])
+    )
     nearest = [int(np.argmin(np.abs(views.keyframe_times - track.times[f]))) for f in frames]
     for view in shown[1:]:
         label = f"{'generated' if clip is not None else 'given'} {azimuth(views, view)}"
@@ -63,7 +65,7 @@ def draw(run: Path) -> np.ndarray:
         cells = iterate_preview(textured, views.cameras_at(0)[view : view + 1], (CELL, CELL), frames=frames)
         columns.append((f"mesh {azimuth(views, view)}", list(cells)))
     front = views.cameras_at(0)[:1]
-    columns.append(("faces lit", [shaded(track.at(frame), front) for frame in frames]))
+    columns.append((f"faces lit {azimuth(views, 0)}", [shaded(track.at(frame), front) for frame in frames]))
 
     for cell, frame in zip(columns[0][1], frames, strict=True):
         write_text(cell, f"{track.times[frame]:.2f} s")
@@ -78,8 +80,8 @@ def input_at(views: ViewsArtifact, clip: ClipArtifact | None, time: float) -> np
 
 
 def azimuth(views: ViewsArtifact, view: int) -> str:
-    """Degrees of a camera about +Y, 0 on +Z."""
-    x, _, z = views.cameras_at(0).world_from_camera[view, :3, 3].tolist()
+    """Where a camera looks from, degrees about +Y, 0 on +Z; by its direction, since objects are not quite centred."""
+    x, _, z = (-views.cameras_at(0).world_from_camera[view, :3, 2]).tolist()
     return f"{round(float(np.degrees(np.arctan2(x, z)))) % 360}°"
 
 
