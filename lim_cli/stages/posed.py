@@ -16,7 +16,7 @@ from lim_cli.data.scene import Scene
 from lim_cli.data.scene_folder import read_scene
 from lim_cli.data.scene_normalise import normalise_scene, reframe_scene
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 VIEWS = 4
 
 
@@ -77,4 +77,4 @@ def spread_views(scene: Scene, keyframe: int) -> list[int]:
     while len(chosen) < min(VIEWS, len(azimuth)):
         gaps = np.abs(np.angle(np.exp(1j * (azimuth[:, None] - azimuth[chosen][None])))).min(1)
         chosen.append(int(np.argmax(gaps)))
-    return sorted(chosen, key=lambda v: float((azimuth[v] + 1e-3) % (2 * np.pi)))  # -0 degrees is 0, not 360
+    return sorted(chosen)  # the reader's order: by viewing direction from the front

@@ -50,7 +50,7 @@ class TrackConfig:
     samples: int = 16_000
     largest_speed: float = 6.0
     level: float | None = None
-    evaluations: int = 4
+    evaluations: int = 2
     outline_rounds: int = 6
     outline_stiffness: float = 3.0
 

@@ -1,0 +1,38 @@
+"""Generated views brought into agreement with the input's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lim_cli.stages.harmony import harmonised, in_one_piece, with_rows_of
+
+
+def disc(colour: tuple[float, float, float], radius: int = 20, size: int = 64) -> np.ndarray:
+    ys, xs = np.mgrid[:size, :size] - size / 2 + 0.5
+    alpha = (ys**2 + xs**2 < radius**2).astype(np.float32)
+    return np.concatenate([np.broadcast_to(np.array(colour)[:, None, None], (3, size, size)) * alpha, alpha[None]])
+
+
+def test_crumbs_go_and_cracks_close() -> None:
+    view = disc((0.2, 0.4, 0.6))
+    view[:, 30:32, 14:50] = 0  # a crack
+    view[:, 2:4, 2:4] = 1  # a crumb
+    mended = in_one_piece(view.astype(np.float32))
+    assert mended[3, 31, 32] > 0.9
+    np.testing.assert_allclose(mended[:3, 31, 32], (0.2, 0.4, 0.6), atol=1e-6)
+    assert mended[3, :8, :8].max() == 0
+
+
+def test_rows_take_the_reference_s_colours() -> None:
+    reference = disc((0.9, 0.1, 0.1))
+    reference[:3, 32:] = reference[3:, 32:] * np.array([0.1, 0.1, 0.9])[:, None, None]
+    grey = disc((0.3, 0.3, 0.3))
+    found = with_rows_of(grey[None], reference[None])[0]
+    np.testing.assert_allclose(found[:3, 20, 32], (0.9, 0.1, 0.1), atol=0.02)
+    np.testing.assert_allclose(found[:3, 44, 32], (0.1, 0.1, 0.9), atol=0.02)
+
+
+def test_the_input_view_is_never_touched() -> None:
+    rng = np.random.default_rng(0)
+    views = rng.uniform(size=(2, 4, 4, 32, 32)).astype(np.float32)
+    np.testing.assert_array_equal(harmonised(views)[:, 0], views[:, 0])
