@@ -109,16 +109,17 @@ def train(
 
 
 def resolve(task: str, file: Path | None, options: dict[str, Any], settings: list[str]) -> TrainConfig:
-    """The run's configuration: defaults, then the TOML file, then options, then --set.
+    """The run's configuration: the preset's recipe, then the TOML file, then options, then --set.
 
     Raises:
         ConfigError: a key or value that does not fit; the nearest key is named.
     """
     from lim_cli.core.config import from_plain, replace_path, to_plain
     from lim_cli.core.errors import ConfigError
-    from lim_cli.training.config import TrainConfig
+    from lim_cli.training.config import TrainConfig, recipe
 
     values = {**(_read(file) if file is not None else {}), "task": task, **options}
+    values = {**recipe(str(values.get("preset"))), **values}
     config = from_plain(TrainConfig, values)
     for text in settings:
         key, equals, value = text.partition("=")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from lim_cli.core.errors import ConfigError
 from lim_cli.training.losses import FieldLossWeights
@@ -77,3 +79,27 @@ class TrainConfig:
             raise ConfigError(f"Training {self.task} needs --teacher FOLDER: the trained LRM it interpolates.")
         if self.task == "canonical_lim" and self.canonical_teacher is None:
             raise ConfigError("Training canonical_lim needs --canonical-teacher FOLDER: the trained CanonicalLRM.")
+
+
+# What the paper does where it differs from our defaults: Adam at 1e-4, rendering losses only for the LRMs, L_T and
+# L_causal only for the LIMs, no warp head, nothing dropped or degraded. Its LPIPS term needs whole pictures where we
+# sample rays, and is left out.
+PAPER_RECIPE: Mapping[str, Any] = MappingProxyType(
+    {
+        "optimizer": "adam",
+        "learning_rate": 1e-4,
+        "lift_drop": 0.0,
+        "degrade": 0.0,
+        "lim_head": "residual",
+        "field_loss": {"occupancy": 0.0, "surface": 0.0, "ray_values": 1.0, "ray_opacity": 1.0, "ray_depth": 1.0},
+        "lim_loss": {
+            "triplane": 1.0, "causal": 1.0, "distil": 0.0, "distil_values": 0.0, "truth": 0.0, "features": 0.0,
+            "causal_share": 1.0,
+        },
+    }
+)  # fmt: skip
+
+
+def recipe(preset: str) -> dict[str, Any]:
+    """Settings a preset brings beside its model sizes: the paper's for `paper`, none for the others."""
+    return dict(PAPER_RECIPE) if preset == "paper" else {}

@@ -104,3 +104,15 @@ def test_the_cross_entropy_of_opacity_is_the_usual_one(labels: dict[str, Tensor]
     mask = labels["ray_mask"][0].float()
     expected = F.binary_cross_entropy(torch.full_like(mask, 1e-4), mask)
     torch.testing.assert_close(terms["ray_opacity"], 0.4 * expected, atol=1e-3, rtol=1e-3)
+
+
+def test_paper_preset_brings_the_paper_s_recipe_and_options_go_before_it() -> None:
+    from lim_cli.cli.train import resolve
+
+    paper = resolve("lrm", None, {"preset": "paper"}, [])
+    assert (paper.optimizer, paper.learning_rate, paper.lim_head) == ("adam", 1e-4, "residual")
+    assert paper.field_loss.occupancy == 0
+    assert paper.lim_loss.distil == 0
+    assert paper.lim_loss.causal == 1
+    assert resolve("lrm", None, {"preset": "paper"}, ["learning_rate=3e-4"]).learning_rate == 3e-4
+    assert resolve("lrm", None, {"preset": "small"}, []).optimizer == "muon"
