@@ -22,6 +22,10 @@ LEVELS = (0.0, -0.25, -0.5, -0.75, -1.0, -1.25, -1.5, -1.75, -2.0)
 LOGIT_PER_PIXEL = 0.5
 
 
+class NoObjectError(InputError):
+    """The triplane holds no surface at the level."""
+
+
 @torch.no_grad()
 def triplane_surface(
     field: FieldDecoder,
@@ -38,7 +42,7 @@ def triplane_surface(
     silhouettes: space outside any of them is cut away, to a fraction of a pixel.
 
     Raises:
-        InputError: there is no surface at all.
+        NoObjectError: there is no surface at all.
         NumericalError: the field is NaN somewhere.
     """
     # a whole lattice is cheaper than a sparse one here: its plane features are interpolated once per plane
@@ -49,7 +53,7 @@ def triplane_surface(
     try:
         mesh = surface_from_lattice(carved(logits, level, silhouettes, bounds), level, bounds)
     except EmptySurfaceError as error:
-        raise InputError(
+        raise NoObjectError(
             "No object was found in the views; check the matte (--matte) and that the object is in the picture."
         ) from error
     return keep_components(mesh, min_fraction)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from lim_cli.artifacts.store import ClipArtifact, TrackArtifact, ViewsArtifact
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.geometry.arap import ArapSolver
 from lim_cli.geometry.canonical_matching import SurfaceSamples, match_canonical
+from lim_cli.geometry.marching_cubes import UNIT_BOX, Bounds
 from lim_cli.geometry.mesh import Mesh, TrackedMesh
 from lim_cli.geometry.mesh_cleanup import simplify, smooth
 from lim_cli.geometry.normals import vertex_normals
@@ -25,7 +27,7 @@ from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.interpolate import load_interval
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks, batched
-from lim_cli.stages.surface import FieldQuery, agreeing_level, box_around, triplane_surface
+from lim_cli.stages.surface import FieldQuery, NoObjectError, agreeing_level, box_around, triplane_surface
 
 STAGE_VERSION = 2
 
@@ -97,7 +99,8 @@ def run(
             for moment in stops:
                 alpha = float((moment - start) / (end - start))
                 surface = _surface(networks, interval, state, alpha, moment, tracer.vertices, level, evidence, config)
-                tracer.step(surface, moment - moments[-1])
+                if surface is not None:
+                    tracer.step(surface, moment - moments[-1])
                 traced.append(tracer.vertices)
                 moments.append(moment)
                 sureness.append(tracer.confidence)
@@ -145,21 +148,17 @@ def first_mesh(
 ) -> tuple[Mesh, float]:
     """The first keyframe's surface, cut at the mattes, cleaned, simplified and fitted to them; and its level."""
     field, moment = networks.lrm.field, float(views.keyframe_times[0])
-    silhouettes = [*evidence.real(moment), *evidence.loose(moment)]
+    trusted = [evidence.real(moment), evidence.loose(moment)]
+    silhouettes = [s for group in trusted for s in group]
     level = config.level
     if level is None:
         mattes = views.rgba[0, ..., 3] > 127
         level = agreeing_level(field, triplane, views.cameras_at(0), mattes, silhouettes=silhouettes)
-    rough = triplane_surface(field, triplane, resolution=64, level=level, min_fraction=0.05, silhouettes=silhouettes)
-    mesh = triplane_surface(
-        field,
-        triplane,
-        resolution=config.resolution,
-        bounds=box_around(rough.vertices, 0.06),
-        level=level,
-        min_fraction=0.05,
-        silhouettes=silhouettes,
-    )
+    cut = partial(_agreed_surface, networks, triplane, trusted, level=level, min_fraction=0.05)
+    rough = cut(resolution=64, bounds=UNIT_BOX)
+    mesh = cut(resolution=config.resolution, bounds=box_around(rough.vertices, 0.06)) if rough is not None else None
+    if mesh is None:
+        raise NoObjectError("No object was found in the first keyframe; check the matte (--matte) and the picture.")
     mesh = simplify(smooth(mesh, config.smoothing), config.vertices)
     fitted = _Tracer(mesh, config).settled(mesh.vertices[None], np.array([moment]), moment - 1.0, evidence)[0]
     return Mesh(fitted, mesh.faces), level
@@ -193,16 +192,18 @@ def _surface(
     level: float,
     evidence: Evidence,
     config: TrackConfig,
-) -> SurfaceSamples:
-    """Points of LIM's surface at alpha with CanonicalLIM's coordinates."""
-    mesh = triplane_surface(
-        networks.lrm.field,
+) -> SurfaceSamples | None:
+    """Points of LIM's surface at alpha with CanonicalLIM's coordinates; None where LIM sees nothing near the mesh."""
+    mesh = _agreed_surface(
+        networks,
         interval.triplane(alpha),
+        [evidence.real(moment), evidence.loose(moment)],
         resolution=config.step_resolution,
         bounds=box_around(vertices, 0.16),
         level=level,
-        silhouettes=[*evidence.real(moment), *evidence.loose(moment)],
     )
+    if mesh is None:
+        return None
     normals = vertex_normals(mesh.vertices, mesh.faces)
     positions = mesh.vertices
     if len(positions) > config.samples:
@@ -210,6 +211,33 @@ def _surface(
         positions, normals = positions[keep], normals[keep]
     query = FieldQuery(networks.canonical_lrm.field, interval.canonical_triplane(state, alpha))
     return SurfaceSamples(positions, query.values(positions), normals)
+
+
+def _agreed_surface(
+    networks: Networks,
+    triplane: torch.Tensor,
+    silhouettes: list[list[Silhouette]],
+    *,
+    resolution: int,
+    bounds: Bounds,
+    level: float,
+    min_fraction: float = 0.02,
+) -> Mesh | None:
+    """The surface cut at all silhouettes; at fewer of them, the least trusted (last) first, if nothing is left."""
+    for count in range(len(silhouettes), -1, -1):
+        try:
+            return triplane_surface(
+                networks.lrm.field,
+                triplane,
+                resolution=resolution,
+                bounds=bounds,
+                level=level,
+                min_fraction=min_fraction,
+                silhouettes=[s for group in silhouettes[:count] for s in group],
+            )
+        except NoObjectError:
+            continue
+    return None
 
 
 class _Tracer:
