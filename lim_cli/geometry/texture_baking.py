@@ -2,7 +2,7 @@
 
 Averages are taken in linear light: mixing pixels, views and times is mixing amounts of light, a bright and a
 dark pixel of one edge average to what a camera further away would have recorded, and an exposure difference
-between input and generated views is one gain per channel.
+between input and generated views is one gain.
 """
 
 from __future__ import annotations
@@ -164,13 +164,14 @@ def _fade(sums: Accumulator, enough: float) -> np.ndarray:
 
 
 def _exposure(real: Accumulator, generated: Accumulator) -> np.ndarray:
-    """Gain per channel [3] that brings generated colours to the input's, from texels that both saw well."""
+    """Gain [3], the same for all channels, that brings generated colours to the input's, from texels that both saw well."""
     both = (real.best > _ENOUGH_GENERATED) & (generated.best > _ENOUGH_GENERATED)
     if np.count_nonzero(both) < 100:
         return np.ones(3, np.float32)
     wanted, given = real.mean()[both], generated.mean()[both]
-    gains = [_weighted_median(wanted[:, c] / np.maximum(given[:, c], 1e-4), given[:, c]) for c in range(3)]
-    return np.clip(np.array(gains, np.float32), 0.5, 2.0)
+    bright, dim = wanted.sum(axis=1), given.sum(axis=1)
+    # one gain for all channels: exposure differs between views, and a hue that differs is mostly another part seen
+    return np.full(3, np.clip(_weighted_median(bright / np.maximum(dim, 1e-4), dim), 0.5, 2.0), np.float32)
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

@@ -20,7 +20,8 @@ from lim_cli.stages.views import camera_distance
 from lim_cli.video.writing import write_video
 
 STAGE_VERSION = 1
-PREVIEW_SIZE = 320
+PREVIEW_SIZE = 256
+PREVIEW_FPS = 15.0
 
 
 @dataclass(frozen=True)
@@ -59,20 +60,24 @@ def write_preview(
     fps: float,
     progress: Progress | None = None,
 ) -> None:
-    """A video of the input beside the textured mesh from the front, both sides and the back.
+    """A video of the input beside the textured mesh from the front, both sides and the back, at 15 or so frames/s.
 
     Raises:
         OutputError: the file cannot be written.
     """
     progress = progress or SilentProgress()
-    times = texture.textured.track.times
+    every = max(1, round(fps / PREVIEW_FPS))
+    chosen = range(0, len(texture.textured.track.times), every)
+    times = texture.textured.track.times[::every]
     with progress.task("Rendering the preview", len(times)) as task:
-        shots = [iterate_preview(texture.textured, camera, (PREVIEW_SIZE,) * 2) for camera in _cameras(views)]
+        shots = [
+            iterate_preview(texture.textured, camera, (PREVIEW_SIZE,) * 2, frames=chosen) for camera in _cameras(views)
+        ]
         frames = []
         for time, *rendered in zip(times, *shots, strict=True):
             frames.append(np.concatenate([_input_at(views, clip, float(time)), *rendered], axis=1))
             task.advance()
-        write_video(output, np.stack(frames), fps)
+        write_video(output, np.stack(frames), fps / every)
 
 
 def _cameras(views: ViewsArtifact) -> Iterator[Cameras]:
