@@ -40,7 +40,10 @@ KeyframeStrideOption = Annotated[
         show_default=False,
     ),
 ]
-StepsOption = Annotated[int, typer.Option(help="View diffusion steps.", min=1, max=1000)]
+StepsOption = Annotated[
+    int,
+    typer.Option(help="View diffusion steps; with the shipped weights 1 is best, more add crumbs.", min=1, max=1000),
+]
 ElevationOption = Annotated[float, typer.Option(help="Degrees the input camera is above the object.", min=-89, max=89)]
 FieldOfViewOption = Annotated[float, typer.Option(help="Horizontal degrees of the input camera.", min=1, max=150)]
 VerticesOption = Annotated[int, typer.Option(help="Vertices of the mesh.", min=100, max=1_000_000)]

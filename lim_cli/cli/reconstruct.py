@@ -45,7 +45,7 @@ def reconstruct(
     elevation: options.ElevationOption = 10.0,
     field_of_view: options.FieldOfViewOption = 40.0,
     keyframe_stride: options.KeyframeStrideOption = None,
-    steps: options.StepsOption = 8,
+    steps: options.StepsOption = 1,
     views_model: options.ViewsModelOption = None,
     vertices: options.VerticesOption = 6_000,
     texture_size: options.TextureSizeOption = 1024,

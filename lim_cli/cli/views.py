@@ -12,7 +12,7 @@ app = options.new_app()
 def views(
     run: options.RunArgument,
     keyframe_stride: options.KeyframeStrideOption = None,
-    steps: options.StepsOption = 8,
+    steps: options.StepsOption = 1,
     elevation: options.ElevationOption = 10.0,
     field_of_view: options.FieldOfViewOption = 40.0,
     seed: options.SeedOption = 0,
@@ -26,7 +26,7 @@ def views(
 ) -> None:
     """Generate the views at 90, 180 and 270 degrees of every keyframe of a run's clip (10_views).
 
-    Example: lim views RUN --steps 8
+    Example: lim views RUN --steps 1
     """
     from lim_cli.cli.preflight import check_run
 

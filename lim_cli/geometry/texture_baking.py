@@ -164,7 +164,7 @@ def _fade(sums: Accumulator, enough: float) -> np.ndarray:
 
 
 def _exposure(real: Accumulator, generated: Accumulator) -> np.ndarray:
-    """Gain [3], the same for all channels, that brings generated colours to the input's, from texels that both saw well."""
+    """Gain [3], equal in all channels, that brings generated colours to the input's where both saw a texel well."""
     both = (real.best > _ENOUGH_GENERATED) & (generated.best > _ENOUGH_GENERATED)
     if np.count_nonzero(both) < 100:
         return np.ones(3, np.float32)

@@ -10,7 +10,7 @@ from lim_cli.stages.ingest import IngestConfig
 from lim_cli.stages.posed import PosedConfig
 from lim_cli.stages.texture import TextureConfig
 from lim_cli.stages.track import TrackConfig
-from lim_cli.stages.views import DEFAULT_ELEVATION, DEFAULT_FIELD_OF_VIEW, ViewsConfig
+from lim_cli.stages.views import DEFAULT_ELEVATION, DEFAULT_FIELD_OF_VIEW, DEFAULT_STEPS, ViewsConfig
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ReconstructConfig:
     keyframe_stride: int | None = None
     texture_size: int = 1024
     vertices: int = 6_000
-    steps: int = 8
+    steps: int = DEFAULT_STEPS
     elevation: float = DEFAULT_ELEVATION
     field_of_view: float = DEFAULT_FIELD_OF_VIEW
     seed: int = 0

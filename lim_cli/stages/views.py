@@ -17,8 +17,11 @@ from lim_cli.stages.harmony import harmonised
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.posed import keyframe_indices
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 DEFAULT_ELEVATION = 10.0
+DEFAULT_STEPS = 1
+"""A generator trained for little time is best asked once: its first guess is the mean of what it thinks possible, and
+further steps add crumbs (IoU with the truth .449 after 1 step, .421 after 3, .387 after 8)."""
 DEFAULT_FIELD_OF_VIEW = 40.0
 
 
@@ -30,7 +33,7 @@ class ViewsConfig:
     """
 
     keyframe_stride: int = 2
-    steps: int = 8
+    steps: int = DEFAULT_STEPS
     elevation: float = DEFAULT_ELEVATION
     field_of_view: float = DEFAULT_FIELD_OF_VIEW
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lim_cli.stages.harmony import harmonised, in_one_piece, with_rows_of
+from lim_cli.stages.harmony import harmonised, in_one_piece, with_height_of, with_rows_of
 
 
 def disc(colour: tuple[float, float, float], radius: int = 20, size: int = 64) -> np.ndarray:
@@ -36,3 +36,13 @@ def test_the_input_view_is_never_touched() -> None:
     rng = np.random.default_rng(0)
     views = rng.uniform(size=(2, 4, 4, 32, 32)).astype(np.float32)
     np.testing.assert_array_equal(harmonised(views)[:, 0], views[:, 0])
+
+
+def test_faint_rows_become_solid_only_where_the_input_has_the_object() -> None:
+    faint = disc((0.5, 0.5, 0.5))
+    faint[3] *= 0.3
+    upper = disc((0.5, 0.5, 0.5))
+    upper[:, 32:] = 0
+    raised = with_height_of(faint.astype(np.float32), upper.astype(np.float32))
+    assert raised[3, 24, 32] > 0.95
+    assert abs(raised[3, 44, 32] - 0.3) < 1e-5
