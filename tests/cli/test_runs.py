@@ -145,6 +145,6 @@ def test_a_failed_rerun_leaves_the_run_as_it_was(
     lim("ingest", scene, "--workdir", workdir)
     lim("keyframes", workdir)
     before = hash_tree(workdir)
-    monkeypatch.setattr("lim_cli.stages.track.initial_mesh", lambda *_: 1 / 0)
+    monkeypatch.setattr("lim_cli.stages.track.first_mesh", lambda *_: 1 / 0)
     assert run(["track", str(workdir)]) == 1
     assert hash_tree(workdir) == before
