@@ -25,7 +25,7 @@ def evaluate(
     ] = None,
     count: Annotated[int, typer.Option(help="Held-out procedural objects.", min=1)] = 32,
     gap: Annotated[float, typer.Option(help="Part of the motion between the ends.", min=0.01, max=0.9)] = 0.2,
-    steps: Annotated[int, typer.Option(help="View generator steps.", min=1)] = 8,
+    steps: Annotated[int, typer.Option(help="View generator steps.", min=1)] = 1,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for result.json, result.md and pictures.")
     ] = None,

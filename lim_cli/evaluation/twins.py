@@ -69,7 +69,7 @@ def canonical_error(
 
 @torch.no_grad()
 def view_quality(
-    networks: Networks, count: int, *, frames: int = 8, steps: int = 8, progress: Progress | None = None
+    networks: Networks, count: int, *, frames: int = 8, steps: int = 1, progress: Progress | None = None
 ) -> tuple[dict[str, float], list[np.ndarray]]:
     """Generated views of held-out procedural clips against the truth, and pictures: truth over generated.
 
