@@ -124,25 +124,14 @@ class FieldQuery:
         with torch.no_grad():
             self._projected = field.project(triplane)
 
-    def logits(self, points: np.ndarray) -> np.ndarray:
-        """Density logits [N]; 0 is the surface."""
-        return self._query(points)[0]
-
+    @torch.no_grad()
     def values(self, points: np.ndarray) -> np.ndarray:
         """Colours in [0, 1], or canonical XYZ: [N, 3]."""
-        return self._query(points)[1]
-
-    @torch.no_grad()
-    def _query(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        logits, values = [], []
+        values = [np.zeros((0, 3), np.float32)]
         for start in range(0, len(points), POINTS_AT_ONCE):
             part = torch.from_numpy(np.ascontiguousarray(points[start : start + POINTS_AT_ONCE], np.float32))
-            found = self._field.at_points(self._projected, part.to(self._projected.device))
-            logits.append(found[0].cpu().numpy())
-            values.append(found[1].cpu().numpy())
-        if not logits:
-            return np.zeros(0, np.float32), np.zeros((0, 3), np.float32)
-        return np.concatenate(logits), np.concatenate(values)
+            values.append(self._field.at_points(self._projected, part.to(self._projected.device))[1].cpu().numpy())
+        return np.concatenate(values)
 
 
 def box_around(vertices: np.ndarray, margin: float) -> Bounds:

@@ -52,7 +52,6 @@ class TrainConfig:
     rays: int = 384
     points: int = 2048
     surface: int = 768
-    clip_length: int = 9
     lift_drop: float = 0.08
     degrade: float = 0.25
     assets: str | None = None
