@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lim_cli.core.errors import ConfigError
+
 if TYPE_CHECKING:
+    from lim_cli.stages.mesh_alignment import AlignMode
     from lim_cli.stages.networks import Networks
 
 RunArgument = Annotated[
@@ -54,6 +57,16 @@ QuantizeOption = Annotated[
 SparseOption = Annotated[
     bool, typer.Option("--sparse", help="Store only the vertices that move (sparse accessors) in the GLB.")
 ]
+MeshFrameOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Output frame the mesh is posed like, from 0; the one that fits best otherwise.", min=0, show_default=False
+    ),
+]
+MeshAlignOption = Annotated[
+    str,
+    typer.Option(help="How the mesh is laid onto the track: auto (any orientation), yaw (upright), none (as it lies)."),
+]
 
 
 def new_app() -> typer.Typer:
@@ -64,6 +77,13 @@ def new_app() -> typer.Typer:
 def given(**values: Any) -> dict[str, Any]:
     """The options that were given: those that are not None."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def check_align(text: str) -> AlignMode:
+    """Raises ConfigError if `text` is no way to align a mesh."""
+    if text not in ("auto", "none", "yaw"):
+        raise ConfigError(f"--mesh-align must be auto, none or yaw, got {text!r}.")
+    return text
 
 
 def load_networks(

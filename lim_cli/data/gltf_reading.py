@@ -40,7 +40,7 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _Bone:
+class Bone:
     """node: the rig's number; inverse_bind [4, 4]."""
 
     node: int
@@ -62,7 +62,7 @@ def read_rig(path: Path, *, texture_size: int = 1024) -> Rig:
 
 def _rig(file: GltfFile, texture_size: int) -> Rig:
     # 1. Nodes, parents first; meshes of the shown scene; bones.
-    order, parents = _hierarchy(file)
+    order, parents = hierarchy(file)
     place = {node: i for i, node in enumerate(order)}
     parts, bones = _parts(file, place)
     if not parts:
@@ -78,7 +78,7 @@ def _rig(file: GltfFile, texture_size: int) -> Rig:
     colours = [np.ones_like(p.positions) if p.colour is None else p.colour for p in parts if coloured]
     return Rig(
         name=file.path.stem,
-        nodes=_nodes(file, order, parents),
+        nodes=rest_nodes(file, order, parents),
         bone_nodes=np.array([b.node for b in bones], np.int32),
         inverse_bind=np.stack([b.inverse_bind for b in bones]),
         positions=np.concatenate([p.positions for p in parts]),
@@ -104,7 +104,7 @@ def _rig(file: GltfFile, texture_size: int) -> Rig:
     )
 
 
-def _hierarchy(file: GltfFile) -> tuple[list[int], list[int]]:
+def hierarchy(file: GltfFile) -> tuple[list[int], list[int]]:
     """All node numbers, parents first (joints may lie outside the scene), and the place of each parent."""
     nodes = file.gltf.nodes
     parent = {child: i for i, node in enumerate(nodes) for child in node.children or []}
@@ -119,7 +119,7 @@ def _hierarchy(file: GltfFile) -> tuple[list[int], list[int]]:
     return order, [place[parent[node]] if node in parent else -1 for node in order]
 
 
-def _nodes(file: GltfFile, order: list[int], parents: list[int]) -> Nodes:
+def rest_nodes(file: GltfFile, order: list[int], parents: list[int]) -> Nodes:
     nodes = [file.gltf.nodes[i] for i in order]
     translation = np.array([n.translation or (0, 0, 0) for n in nodes], np.float64).reshape(-1, 3)
     rotation = np.array([n.rotation or (0, 0, 0, 1) for n in nodes], np.float64).reshape(-1, 4)
@@ -131,7 +131,7 @@ def _nodes(file: GltfFile, order: list[int], parents: list[int]) -> Nodes:
     return Nodes(np.array(parents, np.int32), translation, rotation, scale, matrices)
 
 
-def _shown(file: GltfFile) -> Iterator[int]:
+def shown_nodes(file: GltfFile) -> Iterator[int]:
     """Nodes of the default scene, depth first; every node where the file names no scene."""
     if not file.gltf.scenes:
         yield from range(len(file.gltf.nodes))
@@ -143,22 +143,22 @@ def _shown(file: GltfFile) -> Iterator[int]:
         stack.extend(reversed(file.gltf.nodes[node].children or []))
 
 
-def _parts(file: GltfFile, place: dict[int, int]) -> tuple[list[_Part], list[_Bone]]:
+def _parts(file: GltfFile, place: dict[int, int]) -> tuple[list[_Part], list[Bone]]:
     parts: list[_Part] = []
-    bones: list[_Bone] = []
+    bones: list[Bone] = []
     first_bone: dict[int, int] = {}  # by skin
-    for index in _shown(file):
+    for index in shown_nodes(file):
         node = file.gltf.nodes[index]
         if node.mesh is None:
             continue
         mesh = file.gltf.meshes[node.mesh]
         if node.skin is None:
             offset = len(bones)
-            bones.append(_Bone(place[index], np.eye(4)))
+            bones.append(Bone(place[index], np.eye(4)))
         else:
             if node.skin not in first_bone:
                 first_bone[node.skin] = len(bones)
-                bones.extend(_bones(file, node.skin, place))
+                bones.extend(skin_bones(file, node.skin, place))
             offset = first_bone[node.skin]
         rest = file.node_weights.get(index) or mesh.weights or []
         for primitive in mesh.primitives:
@@ -169,12 +169,12 @@ def _parts(file: GltfFile, place: dict[int, int]) -> tuple[list[_Part], list[_Bo
     return parts, bones
 
 
-def _bones(file: GltfFile, skin_index: int, place: dict[int, int]) -> list[_Bone]:
+def skin_bones(file: GltfFile, skin_index: int, place: dict[int, int]) -> list[Bone]:
     skin = file.gltf.skins[skin_index]
     binds = np.tile(np.eye(4), (len(skin.joints), 1, 1))
     if skin.inverseBindMatrices is not None:
         binds = file.accessor(skin.inverseBindMatrices).astype(np.float64).reshape(-1, 4, 4).transpose(0, 2, 1)
-    return [_Bone(place[joint], binds[i]) for i, joint in enumerate(skin.joints)]
+    return [Bone(place[joint], binds[i]) for i, joint in enumerate(skin.joints)]
 
 
 def _part(
@@ -185,18 +185,18 @@ def _part(
     if primitive.mode not in (None, _TRIANGLES, _STRIP, _FAN) or "POSITION" not in attributes:
         return None
     positions = file.accessor(attributes["POSITION"]).astype(np.float32)
-    faces = _faces(file, primitive, len(positions))
+    faces = triangles(file, primitive, len(positions))
     if not len(faces):
         return None
     if faces.min() < 0 or faces.max() >= len(positions):
         raise InputError(f"{file.path} has a face that names a vertex it does not have.")
     joints, weights = np.zeros((len(positions), 1), np.int32), np.ones((len(positions), 1), np.float32)
     if skin_size and "JOINTS_0" in attributes:
-        joints, weights = _skin_weights(file, attributes)
+        joints, weights = skin_weights(file, attributes)
         if joints.max() >= skin_size:
             raise InputError(f"{file.path} has a vertex that names a joint its skin does not have.")
     targets = [t if isinstance(t, dict) else vars(t) for t in primitive.targets or []]
-    deltas = [_deltas(file, target, len(positions)) for target in targets]
+    deltas = [position_deltas(file, target, len(positions)) for target in targets]
     normals = file.accessor(attributes["NORMAL"]).astype(np.float32) if "NORMAL" in attributes else None
     uv, colour = (
         texture_coordinates(file, primitive, attributes, len(positions)),
@@ -225,7 +225,7 @@ def _part(
     )
 
 
-def _faces(file: GltfFile, primitive: Primitive, count: int) -> np.ndarray:
+def triangles(file: GltfFile, primitive: Primitive, count: int) -> np.ndarray:
     """Triangles [F, 3] of a list, a strip or a fan."""
     whole = primitive.indices is None
     indices = np.arange(count) if whole else file.accessor(primitive.indices)[:, 0].astype(np.int64)
@@ -238,13 +238,13 @@ def _faces(file: GltfFile, primitive: Primitive, count: int) -> np.ndarray:
     return indices[: len(indices) // 3 * 3].reshape(-1, 3)
 
 
-def _deltas(file: GltfFile, target: dict[str, int | None], count: int) -> np.ndarray:
+def position_deltas(file: GltfFile, target: dict[str, int | None], count: int) -> np.ndarray:
     """Position deltas [V, 3] of one morph target; zeros if it moves no positions."""
     index = target.get("POSITION")
     return np.zeros((count, 3), np.float32) if index is None else file.accessor(index).astype(np.float32)
 
 
-def _skin_weights(file: GltfFile, attributes: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+def skin_weights(file: GltfFile, attributes: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
     """Every set of JOINTS_n and WEIGHTS_n side by side, [V, K] each; rows of weights sum to 1."""
     sets = [n for n in range(8) if f"JOINTS_{n}" in attributes and f"WEIGHTS_{n}" in attributes]
     joints = np.concatenate([file.accessor(attributes[f"JOINTS_{n}"]) for n in sets], 1).astype(np.int32)

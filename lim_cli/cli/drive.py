@@ -1,0 +1,52 @@
+"""`lim drive`: the user's own mesh, moved by a tracked run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lim_cli.cli import options
+from lim_cli.cli.output import JsonOption, Output, QuietOption, VerboseOption
+
+app = options.new_app()
+
+
+@app.command()
+def drive(
+    run: options.RunArgument,
+    mesh: Annotated[
+        Path, typer.Option("--mesh", help="Your model: .glb, .gltf, .obj, .ply or .stl.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .glb to write.", show_default=False)],
+    mesh_frame: options.MeshFrameOption = None,
+    mesh_align: options.MeshAlignOption = "auto",
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Move your own model as a tracked run moves: the same file, with morph targets and an animation added.
+
+    The model has to show the object in the pose of some frame. It is laid onto the tracked surface of that frame; its
+    topology, materials, textures, UVs, nodes and extras stay as they are.
+
+    Example: lim drive RUN --mesh dog.glb -o moving_dog.glb
+    """
+    from lim_cli.cli.preflight import check_glb, check_run
+
+    check_run(run)
+    check_glb(output)
+
+    from lim_cli.core.config import to_plain
+    from lim_cli.stages import drive as stage
+    from lim_cli.stages.steps import Steps, existing_run
+
+    config = stage.DriveConfig(mesh, options.check_align(mesh_align), mesh_frame)
+    stage.check_mesh(mesh)
+    sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
+    with existing_run(run) as folder:
+        steps = Steps(folder, progress=sink)
+        info = stage.run(steps.load_track(), steps.load_views(), config, output, progress=sink)
+    plain = {"output": str(output), **to_plain(info), "path": str(output)}
+    sink.result(plain, [f"{key}: {value}" for key, value in plain.items()])

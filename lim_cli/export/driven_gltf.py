@@ -1,0 +1,198 @@
+"""Adds morph targets and one animation to a model somebody else made; everything else in the file stays as it is.
+
+The file's JSON is edited as it stands and not through a class model, since those drop what they do not know.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from lim_cli.core.errors import InputError
+from lim_cli.core.files import atomic_path
+
+_MAGIC, _VERSION, _JSON, _BIN = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
+_FLOAT, _ARRAY_BUFFER = 5126, 34962
+_KINDS = {1: "SCALAR", 3: "VEC3"}
+
+
+@dataclass(frozen=True)
+class MorphPatch:
+    """Morph targets for some primitives of one node, in the frame of the file's own vertices.
+
+    node, mesh, primitives: their numbers in the file. positions: [target, vertex, 3] deltas. normals, tangents: the
+    same, or None where the file has none. weights: of the targets the file has already; they are held.
+    """
+
+    node: int
+    mesh: int
+    primitives: tuple[int, ...]
+    positions: np.ndarray
+    normals: np.ndarray | None
+    tangents: np.ndarray | None
+    weights: tuple[float, ...]
+
+
+def write_driven_glb(
+    path: Path,
+    source: Path,
+    patches: Sequence[MorphPatch],
+    times: np.ndarray,
+    weights: np.ndarray,
+    names: Sequence[str],
+) -> None:
+    """Writes `source` (.glb or .gltf) with the patches as a GLB that plays them.
+
+    Its own animations are left out, since they would play on top. Files it refers to are referred to from `path`.
+
+    Args:
+        times: [key] seconds from 0. weights: [key, target] of the new targets. names: [target].
+
+    Raises:
+        OutputError: the file cannot be written. InputError: `source` is no glTF.
+    """
+    document, blob = read_document(source)
+    editor = _Editor(document, blob)
+    document.pop("animations", None)
+    channels: list[dict[str, Any]] = []
+    samplers: list[dict[str, Any]] = []
+    sampler_of: dict[tuple[float, ...], int] = {}
+    clock = editor.add(times.astype(np.float32)[:, None])
+    owner: dict[int, int] = {}  # mesh -> the node it was changed for
+    mesh_of: dict[int, int] = {}  # node -> its mesh now
+    originals = copy.deepcopy(document["meshes"])
+    for patch in patches:
+        if patch.node not in mesh_of:
+            mesh_of[patch.node] = patch.mesh
+            if owner.setdefault(patch.mesh, patch.node) != patch.node:  # two nodes show one mesh, but move apart
+                mesh_of[patch.node] = len(document["meshes"])
+                document["meshes"].append(copy.deepcopy(originals[patch.mesh]))
+                document["nodes"][patch.node]["mesh"] = mesh_of[patch.node]
+            _name_targets(document, patch, mesh_of[patch.node], names)
+            held = patch.weights
+            if held not in sampler_of:
+                values = np.concatenate([np.tile(np.asarray(held, np.float32), (len(times), 1)), weights], axis=1)
+                sampler_of[held] = len(samplers)
+                output = editor.add(values.astype(np.float32).reshape(-1, 1))
+                samplers.append({"input": clock, "output": output, "interpolation": "LINEAR"})
+            channels.append({"sampler": sampler_of[held], "target": {"node": patch.node, "path": "weights"}})
+        _add_targets(editor, document["meshes"][mesh_of[patch.node]], patch)
+    document["animations"] = [{"name": "motion", "channels": channels, "samplers": samplers}]
+    _refer_from(document, source.parent, path.parent)
+    with atomic_path(path) as partial:
+        partial.write_bytes(_pack(document, editor.finish()))
+
+
+def read_document(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The JSON of a .glb or .gltf, and the GLB's binary chunk (empty where there is none).
+
+    Raises:
+        InputError: it is neither, or broken.
+    """
+    try:
+        data = path.read_bytes()
+        if data[:4] != b"glTF":
+            return dict(json.loads(data)), b""
+        chunks: dict[int, bytes] = {}
+        at = 12
+        while at + 8 <= len(data):
+            length, kind = struct.unpack_from("<II", data, at)
+            chunks.setdefault(kind, data[at + 8 : at + 8 + length])
+            at += 8 + length
+        return dict(json.loads(chunks[_JSON])), chunks.get(_BIN, b"")
+    except (OSError, ValueError, KeyError, struct.error) as error:
+        raise InputError(f"Cannot read {path} as glTF: {error}. Export it again as glTF 2.0 binary.") from error
+
+
+class _Editor:
+    """Appends arrays to the binary chunk of a document."""
+
+    def __init__(self, document: dict[str, Any], blob: bytes) -> None:
+        self._document = document
+        buffers = document.setdefault("buffers", [])
+        if not buffers or "uri" in buffers[0]:  # the binary chunk is the first buffer, or none is
+            buffers.insert(0, {"byteLength": 0})
+            for view in document.get("bufferViews", []):
+                view["buffer"] += 1
+        self._parts = [blob, b"\0" * (-len(blob) % 4)]
+        self._length = len(blob) + (-len(blob) % 4)
+
+    def add(self, values: np.ndarray, *, vertices: bool = False) -> int:
+        """A float accessor over values [count, component]; its number."""
+        data = np.ascontiguousarray(values, np.float32)
+        views = self._document.setdefault("bufferViews", [])
+        view = {"buffer": 0, "byteOffset": self._length, "byteLength": data.nbytes}
+        views.append({**view, "target": _ARRAY_BUFFER} if vertices else view)
+        self._parts.append(data.tobytes())
+        self._length += data.nbytes
+        accessors = self._document.setdefault("accessors", [])
+        accessors.append(
+            {
+                "bufferView": len(views) - 1,
+                "componentType": _FLOAT,
+                "count": len(data),
+                "type": _KINDS[data.shape[1]],
+                "min": data.min(axis=0).tolist(),
+                "max": data.max(axis=0).tolist(),
+            }
+        )
+        return len(accessors) - 1
+
+    def finish(self) -> bytes:
+        self._document["buffers"][0]["byteLength"] = self._length
+        return b"".join(self._parts)
+
+
+def _add_targets(editor: _Editor, mesh: dict[str, Any], patch: MorphPatch) -> None:
+    targets = []
+    for number, positions in enumerate(patch.positions):
+        target = {"POSITION": editor.add(positions, vertices=True)}
+        for name, deltas in (("NORMAL", patch.normals), ("TANGENT", patch.tangents)):
+            if deltas is not None:
+                target[name] = editor.add(deltas[number], vertices=True)
+        targets.append(target)
+    for number in patch.primitives:
+        primitive = mesh["primitives"][number]
+        primitive["targets"] = [*primitive.get("targets", []), *targets]
+
+
+def _name_targets(document: dict[str, Any], patch: MorphPatch, number: int, names: Sequence[str]) -> None:
+    """Weights and names of all targets of one mesh."""
+    mesh, node = document["meshes"][number], document["nodes"][patch.node]
+    mesh["weights"] = [*patch.weights, *[0.0] * len(names)]
+    if "weights" in node:
+        node["weights"] = list(mesh["weights"])
+    extras = mesh.setdefault("extras", {})
+    if isinstance(extras, dict):
+        had = list(extras.get("targetNames", []))[: len(patch.weights)]
+        had += [f"target_{i}" for i in range(len(had), len(patch.weights))]
+        extras["targetNames"] = [*had, *names]
+
+
+def _refer_from(document: dict[str, Any], old: Path, new: Path) -> None:
+    """Relative file names as seen from another folder."""
+    if old.resolve() == new.resolve():
+        return
+    for entry in [*document.get("images", []), *document.get("buffers", [])]:
+        uri = entry.get("uri")
+        if uri is not None and not uri.startswith("data:") and "://" not in uri:
+            target = os.path.relpath(old.resolve() / unquote(uri), new.resolve())
+            entry["uri"] = quote(Path(target).as_posix())
+
+
+def _pack(document: dict[str, Any], blob: bytes) -> bytes:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    blob += b"\0" * (-len(blob) % 4)
+    total = 12 + 8 + len(text) + 8 + len(blob)
+    head = struct.pack("<III", _MAGIC, _VERSION, total)
+    return b"".join([head, struct.pack("<II", len(text), _JSON), text, struct.pack("<II", len(blob), _BIN), blob])
