@@ -37,13 +37,13 @@ def drive(
 
     check_run(run)
     check_glb(output)
+    options.check_mesh_options(mesh, mesh_align)
 
     from lim_cli.core.config import to_plain
     from lim_cli.stages import drive as stage
     from lim_cli.stages.steps import Steps, existing_run
 
-    config = stage.DriveConfig(mesh, options.check_align(mesh_align), mesh_frame)
-    stage.check_mesh(mesh)
+    config = options.drive_config(mesh, mesh_align, mesh_frame)
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
     with existing_run(run) as folder:
         steps = Steps(folder, progress=sink)

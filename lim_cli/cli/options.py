@@ -10,7 +10,7 @@ import typer
 from lim_cli.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from lim_cli.stages.mesh_alignment import AlignMode
+    from lim_cli.stages.drive import DriveConfig
     from lim_cli.stages.networks import Networks
 
 RunArgument = Annotated[
@@ -79,11 +79,20 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def check_align(text: str) -> AlignMode:
-    """Raises ConfigError if `text` is no way to align a mesh."""
-    if text not in ("auto", "none", "yaw"):
-        raise ConfigError(f"--mesh-align must be auto, none or yaw, got {text!r}.")
-    return text
+def check_mesh_options(mesh: Path, align: str) -> None:
+    """Raises InputError or ConfigError if there is no such mesh or way to align it."""
+    from lim_cli.data.user_mesh import check_mesh
+
+    if align not in ("auto", "none", "yaw"):
+        raise ConfigError(f"--mesh-align must be auto, none or yaw, got {align!r}.")
+    check_mesh(mesh)
+
+
+def drive_config(mesh: Path, align: str, frame: int | None) -> DriveConfig:
+    """What the mesh options ask for, once they are checked."""
+    from lim_cli.stages.drive import DriveConfig
+
+    return DriveConfig(mesh, align, frame)  # type: ignore[arg-type]  # one of the words checked
 
 
 def load_networks(

@@ -37,6 +37,14 @@ def reconstruct(
         Path | None,
         typer.Option(help="Also write this preview video (a folder for several inputs).", show_default=False),
     ] = None,
+    mesh: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write this model of yours, moving, in place of our mesh (see lim drive --help).", show_default=False
+        ),
+    ] = None,
+    mesh_frame: options.MeshFrameOption = None,
+    mesh_align: options.MeshAlignOption = "auto",
     start: options.StartOption = None,
     end: options.EndOption = None,
     input_fps: options.InputFpsOption = None,
@@ -80,6 +88,8 @@ def reconstruct(
     # 1. What can be refused in the first second.
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
     jobs = plan_jobs(inputs, output, workdir=workdir, preview=preview)
+    if mesh is not None:
+        options.check_mesh_options(mesh, mesh_align)
     part, parts = parse_shard(shard)
     if len(jobs) == 1:
         check_job(jobs[0])
@@ -109,6 +119,8 @@ def reconstruct(
         ),
     )
     settings: dict[str, Any] = {"device": str(choose_device(device)), "fresh": not resume, "weights": weights}
+    if mesh is not None:
+        settings["drive"] = options.drive_config(mesh, mesh_align, mesh_frame)
 
     # 3. One clip, whose error is the command's; or many.
     if len(jobs) == 1 and parts == 1:

@@ -83,6 +83,14 @@ class UserMesh:
     is_animated: bool
 
 
+def check_mesh(path: Path) -> None:
+    """Raises InputError if a mesh cannot be read, before anything else is done."""
+    if not path.is_file():
+        raise InputError(f"There is no mesh {path}; give a .glb, .gltf, .obj, .ply or .stl file.")
+    if path.suffix.lower() not in (".glb", ".gltf", *CONVERTED):
+        raise InputError(f"Cannot read the mesh {path}; give a .glb, .gltf, .obj, .ply or .stl file.")
+
+
 def read_user_mesh(path: Path) -> UserMesh:
     """A .glb, or a .gltf with its files beside it.
 

@@ -1,8 +1,8 @@
 """A few control nodes on any mesh, joined as its surface is: small enough to solve for, however fine the mesh.
 
 Nodes are vertices of the mesh; every other vertex belongs to the node nearest along the surface (a geodesic Voronoi
-diagram), and the faces that meet three cells make the nodes' own mesh. Parts that do not touch (eyes, buttons) are
-tied to what they are nearest to by extra faces, so that they travel with it.
+diagram), and the faces that meet three cells make the nodes' own mesh. Small parts that touch nothing (eyes, buttons)
+are tied to what they are nearest to by extra faces, so that they travel with it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from lim_cli.geometry.normals import vertex_normals
 WELD = 1e-6
 # Parts further apart than this share of the mesh's size are not tied.
 LONGEST_TIE = 0.1
+# Longer parts than this share find their own way, such as two legs side by side.
+LARGEST_TIED = 0.35
 TIES = 12
 
 
@@ -114,9 +116,10 @@ def _ties(points: np.ndarray, faces: np.ndarray, size: float) -> np.ndarray:
     ties: list[tuple[int, int, int]] = []
     largest = int(np.bincount(part).argmax())
     tree, near = cKDTree(points), min(64, count)
+    spacing = float(np.median(np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1))) if len(pairs) else 0.0
     for number in range(parts):
         mine = np.flatnonzero(part == number)
-        if number == largest:
+        if number == largest or float(np.ptp(points[mine], axis=0).max()) > LARGEST_TIED * size:
             continue
         distance, other = tree.query(points[mine], k=near)
         distance = np.where(part[other] == number, np.inf, distance)
@@ -125,7 +128,7 @@ def _ties(points: np.ndarray, faces: np.ndarray, size: float) -> np.ndarray:
             found, index = cKDTree(points[outside]).query(points[mine], k=min(3, len(outside)))
             distance, other = found.reshape(len(mine), -1), outside[index].reshape(len(mine), -1)
         least = float(distance.min())
-        if least > LONGEST_TIE * size:
+        if least > LONGEST_TIE * size + spacing:
             continue
         best = np.argsort(distance.min(axis=1))[:TIES]
         best = best[distance[best].min(axis=1) <= 1.5 * least + 0.01 * size]

@@ -21,8 +21,10 @@ from lim_cli.geometry.surface_frames import surface_frames
 
 # Radius of the surroundings that give a tracked vertex its frame, in parts of the object's size.
 FRAME_RADIUS = 0.04
-STIFFNESS = 2.0
-ITERATIONS = 4
+# How far along the mesh the as-rigid-as-possible fit evens out what the surface says, in parts of the object's size.
+RIGID_LENGTH = 0.1
+STIFFNESS_RANGE = (0.5, 30.0)
+ITERATIONS = 6
 CARRIERS = 8
 
 
@@ -33,7 +35,6 @@ def drive(
     base: int,
     *,
     most_nodes: int = 3000,
-    stiffness: float = STIFFNESS,
     each: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Where the mesh is at each time of the track: [time, vertex, 3] float64; at `base` it is as given.
@@ -41,7 +42,6 @@ def drive(
     Args:
         vertices: [vertex, 3], the track's world frame, posed as the track at `base`. faces: [face, 3].
         most_nodes: how many control nodes at most, or a few more.
-        stiffness: of the fit on the mesh; see `ArapSolver.fit`.
         each: called after each time.
     """
     vertices = vertices.astype(np.float64)
@@ -54,6 +54,7 @@ def drive(
     wanted = frames.move(binding.label, graph.positions)  # [time, node, 3]
 
     solver = ArapSolver(graph.positions, graph.faces)
+    stiffness = _stiffness(graph, RIGID_LENGTH * size)
     nodes = np.empty(wanted.shape)
     nodes[base] = graph.positions
     for time, before in _outwards(base, len(wanted)):
@@ -62,6 +63,15 @@ def drive(
         )
         each()
     return _carry(vertices, graph, nodes, base)
+
+
+def _stiffness(graph: ControlGraph, length: float) -> float:
+    """The stiffness that reaches `length` far: the fit's screened Laplacian decays over sqrt(2 stiffness) edges."""
+    edges = graph.edges()
+    if not len(edges):
+        return STIFFNESS_RANGE[0]
+    edge = np.median(np.linalg.norm(graph.positions[edges[:, 0]] - graph.positions[edges[:, 1]], axis=1))
+    return float(np.clip(0.5 * (length / max(float(edge), 1e-12)) ** 2, *STIFFNESS_RANGE))
 
 
 def _outwards(base: int, count: int) -> list[tuple[int, int]]:

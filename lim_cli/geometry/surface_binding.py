@@ -48,7 +48,10 @@ def bind(
     """
     size = max(float(np.ptp(points, axis=0).max()), 1e-12)
     turn = NORMAL_LENGTH * size
-    there, here = np.concatenate([points, turn * normals], 1), np.concatenate([graph.positions, turn * graph.normals], 1)
+    there, here = (
+        np.concatenate([points, turn * normals], 1),
+        np.concatenate([graph.positions, turn * graph.normals], 1),
+    )
     nearest, label = cKDTree(there).query(here)
     spread = max(LEAST_SPREAD * size, float(np.median(nearest)))
     edges = graph.edges()

@@ -16,9 +16,12 @@ from lim_cli.core.config import to_plain
 from lim_cli.core.errors import InputError
 from lim_cli.core.progress import Progress
 from lim_cli.data.scene_folder import is_scene_folder
+from lim_cli.export.gltf import ExportInfo
+from lim_cli.stages import drive as driving
 from lim_cli.stages import export
 from lim_cli.stages.agreement import silhouette_iou
 from lim_cli.stages.config import ReconstructConfig
+from lim_cli.stages.drive import DriveConfig
 from lim_cli.stages.export import ExportConfig
 from lim_cli.stages.networks import MODELS, Networks
 from lim_cli.stages.steps import Steps, open_run, take_in
@@ -105,12 +108,14 @@ def reconstruct(
     workdir: Path | None = None,
     fresh: bool = False,
     preview: Path | None = None,
+    drive: DriveConfig | None = None,
     weights: Path | None = None,
     progress: Progress | None = None,
 ) -> ReconstructResult:
     """Video, image folder or scene folder to one animated, textured GLB.
 
     workdir: keeps the finished stages, so that a rerun resumes; without it they are temporary.
+    drive: writes the user's own mesh, moved by the track, in place of ours.
 
     Raises:
         InputError, OutputError, WeightsError, NumericalError: each with one sentence that says what to do.
@@ -127,7 +132,7 @@ def reconstruct(
     with open_run(workdir, fresh=fresh) as run:
         chain = Chain(run, input_path, config, networks, progress=progress)
         chain.texture()  # 00 to 50
-        return write_result(chain.steps, output, config.export(output.stem), preview=preview)  # 70
+        return write_result(chain.steps, output, config.export(output.stem), preview=preview, drive=drive)  # 70
 
 
 def models_for(input_path: Path) -> tuple[str, ...]:
@@ -135,8 +140,15 @@ def models_for(input_path: Path) -> tuple[str, ...]:
     return tuple(name for name in MODELS if name != "views" or not is_scene_folder(input_path))
 
 
-def write_result(steps: Steps, output: Path, config: ExportConfig, *, preview: Path | None = None) -> ReconstructResult:
-    """70: the GLB of a textured run, and the preview if asked for.
+def write_result(
+    steps: Steps,
+    output: Path,
+    config: ExportConfig,
+    *,
+    preview: Path | None = None,
+    drive: DriveConfig | None = None,
+) -> ReconstructResult:
+    """70: the GLB of a textured run (or of the user's own mesh, moved by it), and the preview if asked for.
 
     Raises:
         OutputError: one of them cannot be written.
@@ -144,9 +156,13 @@ def write_result(steps: Steps, output: Path, config: ExportConfig, *, preview: P
     progress = steps.progress
     textured, views, clip = steps.load_texture(), steps.load_views(), steps.load_clip()
     began = time.monotonic()
-    with progress.task("Writing the GLB", 1) as task:
-        info = export.run(textured, views, config, output)
-        task.advance()
+    info: ExportInfo | driving.DriveInfo
+    if drive is None:
+        with progress.task("Writing the GLB", 1) as task:
+            info = export.run(textured, views, config, output)
+            task.advance()
+    else:
+        info = driving.run(steps.load_track(), views, drive, output, progress=progress)
     if preview is not None:
         export.write_preview(
             textured, views, clip, preview, fps=_rate(textured.textured.track.times), progress=progress

@@ -11,7 +11,7 @@ import numpy as np
 from lim_cli.artifacts.store import TrackArtifact, ViewsArtifact
 from lim_cli.core.errors import ConfigError, InputError
 from lim_cli.core.progress import Progress, SilentProgress
-from lim_cli.data.user_mesh import CONVERTED, UserMesh, VertexArray, convert_to_glb, read_user_mesh
+from lim_cli.data.user_mesh import CONVERTED, UserMesh, VertexArray, check_mesh, convert_to_glb, read_user_mesh
 from lim_cli.export.driven_gltf import MorphPatch, write_driven_glb
 from lim_cli.export.frame_thinning import choose_frames
 from lim_cli.export.gltf import DROP_TOLERANCE
@@ -50,14 +50,6 @@ class DriveInfo:
     frame: int
     distance: float
     scale: float
-
-
-def check_mesh(path: Path) -> None:
-    """Raises InputError if a mesh cannot be read, before anything else is done."""
-    if not path.is_file():
-        raise InputError(f"There is no mesh {path}; give a .glb, .gltf, .obj, .ply or .stl file.")
-    if path.suffix.lower() not in (".glb", ".gltf", *CONVERTED):
-        raise InputError(f"Cannot read the mesh {path}; give a .glb, .gltf, .obj, .ply or .stl file.")
 
 
 def run(
@@ -102,11 +94,9 @@ def _write(
     found = align_mesh(
         user.mesh, TrackedMesh(world, track.faces, track.times), config.align, frame=config.frame, progress=progress
     )
-    if found.distance > FAR_OFF:
-        progress.log(
-            f"The mesh lies {100 * found.distance:.0f} % of its size off the tracked surface; "
-            "check the result, or set --mesh-frame and --mesh-align."
-        )
+    off = f"{100 * found.distance:.1f} % of its size off the tracked surface of frame {found.frame}"
+    advice = "; check the result, or set --mesh-frame and --mesh-align" if found.distance > FAR_OFF else ""
+    progress.log(f"The mesh lies {off}{advice}.")
     there = TrackedMesh(_undo(found, world), track.faces, track.times)
 
     # 2. The mesh at every time.

@@ -99,14 +99,12 @@ def align_mesh(
                 found.append((penalty * _score(few, target, start, size), penalty, start, f))
                 task.advance()
     # 2. The best of them with more points; then the frame.
-    best: tuple[float, Similarity, int] | None = None
+    best: list[tuple[float, Similarity]] = []
     for _, penalty, start, f in sorted(found, key=lambda entry: entry[0])[:6]:
         refined = _icp(source, fine[f], start, size, 15, upright=mode == "yaw")
-        score = penalty * _score(source, fine[f], refined, size)
-        if best is None or score < best[0]:
-            best = (score, refined, f)
-    assert best is not None  # noqa: S101
-    tries = {f: _icp(source, fine[f], best[1], size, 8, upright=mode == "yaw") for f in fine}
+        best.append((penalty * _score(source, fine[f], refined, size), refined))
+    _, laid = min(best, key=lambda entry: entry[0])
+    tries = {f: _icp(source, fine[f], laid, size, 8, upright=mode == "yaw") for f in fine}
     chosen = min(tries, key=lambda f: _score(source, fine[f], tries[f], size))
     similarity = _icp(source, fine[chosen], tries[chosen], size, 40, upright=mode == "yaw")
     return Alignment(similarity, chosen, _distance(source, fine[chosen], similarity) / size)
