@@ -18,6 +18,7 @@ def export(
     run: options.RunArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .glb to write.", show_default=False)],
     preview: Annotated[Path | None, typer.Option(help="Also write this preview video.", show_default=False)] = None,
+    sheet: options.SheetOption = None,
     quantize: options.QuantizeOption = False,
     sparse: options.SparseOption = False,
     json_: JsonOption = False,
@@ -28,12 +29,14 @@ def export(
 
     Example: lim export RUN -o out.glb --preview out.mp4
     """
-    from lim_cli.cli.preflight import check_glb, check_run, check_writable
+    from lim_cli.cli.preflight import check_glb, check_run, check_sheet, check_writable
 
     check_run(run)
     check_glb(output)
-    if preview is not None:
-        check_writable(preview)
+    check_sheet(sheet)
+    for path in (preview, sheet):
+        if path is not None:
+            check_writable(path)
 
     from lim_cli.stages.chain import write_result
     from lim_cli.stages.export import ExportConfig
@@ -42,5 +45,5 @@ def export(
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
     with existing_run(run) as folder:
         config = ExportConfig(output.stem, quantize=quantize, sparse=sparse)
-        plain = write_result(Steps(folder, progress=sink), output, config, preview=preview).to_plain()
+        plain = write_result(Steps(folder, progress=sink), output, config, preview=preview, sheet=sheet).to_plain()
         sink.result(plain, [f"{key}: {value}" for key, value in plain.items()])

@@ -57,6 +57,15 @@ QuantizeOption = Annotated[
 SparseOption = Annotated[
     bool, typer.Option("--sparse", help="Store only the vertices that move (sparse accessors) in the GLB.")
 ]
+SheetOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sheet",
+        help="Also draw this contact sheet, a .png: input, views, mesh from four sides, at four times "
+        "(a folder for several inputs).",
+        show_default=False,
+    ),
+]
 MeshFrameOption = Annotated[
     int | None,
     typer.Option(

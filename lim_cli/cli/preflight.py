@@ -22,10 +22,13 @@ class Job:
     output: Path
     workdir: Path | None
     preview: Path | None
+    sheet: Path | None = None
 
 
-def plan_jobs(inputs: list[Path], output: Path, *, workdir: Path | None, preview: Path | None) -> list[Job]:
-    """One job per input. With several inputs `output`, `workdir` and `preview` are folders.
+def plan_jobs(
+    inputs: list[Path], output: Path, *, workdir: Path | None, preview: Path | None, sheet: Path | None = None
+) -> list[Job]:
+    """One job per input. With several inputs `output`, `workdir`, `preview` and `sheet` are folders.
 
     Raises:
         OutputError: the output is neither a .glb file nor, for several inputs, a folder.
@@ -34,7 +37,7 @@ def plan_jobs(inputs: list[Path], output: Path, *, workdir: Path | None, preview
     many = len(inputs) > 1
     if not many and not _means_folder(output):
         check_suffix(output)
-        return [Job(inputs[0], output, workdir, preview)]
+        return [Job(inputs[0], output, workdir, preview, sheet)]
     if output.suffix:
         raise OutputError(f"With several inputs -o must be a folder, got {output}.")
     jobs: dict[str, Job] = {}
@@ -47,6 +50,7 @@ def plan_jobs(inputs: list[Path], output: Path, *, workdir: Path | None, preview
             output / f"{name}.glb",
             workdir / name if workdir and many else workdir,
             preview / f"{name}.mp4" if preview and many else preview,
+            sheet / f"{name}.png" if sheet and many else sheet,
         )
     return list(jobs.values())
 
@@ -68,9 +72,16 @@ def parse_shard(text: str | None) -> tuple[int, int]:
 def check_job(job: Job) -> None:
     """Raises InputError or OutputError if the job cannot start."""
     check_input(job.input_path)
-    for path in (job.output, job.preview, job.workdir):
+    check_sheet(job.sheet)
+    for path in (job.output, job.preview, job.sheet, job.workdir):
         if path is not None:
             check_writable(path)
+
+
+def check_sheet(sheet: Path | None) -> None:
+    """Raises OutputError if a contact sheet would not be a .png."""
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise OutputError(f"The contact sheet {sheet} must end in .png.")
 
 
 def check_input(path: Path) -> None:

@@ -37,6 +37,7 @@ def reconstruct(
         Path | None,
         typer.Option(help="Also write this preview video (a folder for several inputs).", show_default=False),
     ] = None,
+    sheet: options.SheetOption = None,
     mesh: Annotated[
         Path | None,
         typer.Option(
@@ -87,7 +88,7 @@ def reconstruct(
 
     # 1. What can be refused in the first second.
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
-    jobs = plan_jobs(inputs, output, workdir=workdir, preview=preview)
+    jobs = plan_jobs(inputs, output, workdir=workdir, preview=preview, sheet=sheet)
     if mesh is not None:
         options.check_mesh_options(mesh, mesh_align)
     part, parts = parse_shard(shard)
@@ -136,7 +137,14 @@ def _run(job: Job, config: Any, settings: dict[str, Any], sink: Output) -> dict[
     from lim_cli.stages.chain import reconstruct as reconstruct_clip
 
     result = reconstruct_clip(
-        job.input_path, job.output, config, workdir=job.workdir, preview=job.preview, progress=sink, **settings
+        job.input_path,
+        job.output,
+        config,
+        workdir=job.workdir,
+        preview=job.preview,
+        sheet=job.sheet,
+        progress=sink,
+        **settings,
     )
     plain: dict[str, Any] = result.to_plain()
     return plain

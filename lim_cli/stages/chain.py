@@ -21,6 +21,7 @@ from lim_cli.stages import drive as driving
 from lim_cli.stages import export
 from lim_cli.stages.agreement import silhouette_iou
 from lim_cli.stages.config import ReconstructConfig
+from lim_cli.stages.contact_sheet import write_contact_sheet
 from lim_cli.stages.drive import DriveConfig
 from lim_cli.stages.export import ExportConfig
 from lim_cli.stages.networks import MODELS, Networks
@@ -46,11 +47,13 @@ class ReconstructResult:
     silhouette_iou: float
     still_iou: float
     seconds: dict[str, float] = field(default_factory=dict)
+    sheet: Path | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """JSON values."""
         plain: dict[str, Any] = {**to_plain(self), "output": str(self.output)}
-        plain["preview"] = str(self.preview) if self.preview else None
+        for name, path in (("preview", self.preview), ("sheet", self.sheet)):
+            plain[name] = str(path) if path else None
         return plain
 
 
@@ -108,6 +111,7 @@ def reconstruct(
     workdir: Path | None = None,
     fresh: bool = False,
     preview: Path | None = None,
+    sheet: Path | None = None,
     drive: DriveConfig | None = None,
     weights: Path | None = None,
     progress: Progress | None = None,
@@ -132,7 +136,9 @@ def reconstruct(
     with open_run(workdir, fresh=fresh) as run:
         chain = Chain(run, input_path, config, networks, progress=progress)
         chain.texture()  # 00 to 50
-        return write_result(chain.steps, output, config.export(output.stem), preview=preview, drive=drive)  # 70
+        return write_result(
+            chain.steps, output, config.export(output.stem), preview=preview, sheet=sheet, drive=drive
+        )  # 70
 
 
 def models_for(input_path: Path) -> tuple[str, ...]:
@@ -146,9 +152,10 @@ def write_result(
     config: ExportConfig,
     *,
     preview: Path | None = None,
+    sheet: Path | None = None,
     drive: DriveConfig | None = None,
 ) -> ReconstructResult:
-    """70: the GLB of a textured run (or of the user's own mesh, moved by it), and the preview if asked for.
+    """70: the GLB of a textured run (or of the user's own mesh, moved by it), and what else is asked for.
 
     Raises:
         OutputError: one of them cannot be written.
@@ -167,6 +174,8 @@ def write_result(
         export.write_preview(
             textured, views, clip, preview, fps=_rate(textured.textured.track.times), progress=progress
         )
+    if sheet is not None:
+        write_contact_sheet(textured, views, clip, sheet, progress=progress)
     steps.seconds["export"] = round(time.monotonic() - began, 2)
     track = textured.textured.track
     with progress.task("Comparing silhouettes", 2) as task:
@@ -186,6 +195,7 @@ def write_result(
         silhouette_iou=overlaps[0],
         still_iou=overlaps[1],
         seconds=dict(steps.seconds),
+        sheet=sheet,
     )
 
 

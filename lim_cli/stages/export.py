@@ -6,22 +6,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from lim_cli.artifacts.store import ClipArtifact, TextureArtifact, ViewsArtifact
 from lim_cli.core.camera import Cameras, orbit_cameras
 from lim_cli.core.files import atomic_path
 from lim_cli.core.progress import Progress, SilentProgress
+from lim_cli.export.bare import iterate_bare
 from lim_cli.export.gltf import ExportInfo, write_glb
 from lim_cli.export.preview import iterate_preview
+from lim_cli.export.sheet import on_white
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
+from lim_cli.stages.contact_sheet import input_at
 from lim_cli.stages.views import camera_distance
 from lim_cli.video.writing import write_video
 
 STAGE_VERSION = 1
 PREVIEW_SIZE = 256
 PREVIEW_FPS = 15.0
+EDGE_SUPERSAMPLE = 4  # edges a quarter of a pixel wide
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def write_preview(
     fps: float,
     progress: Progress | None = None,
 ) -> None:
-    """A video of the input beside the textured mesh from the front, both sides and the back, at 15 or so frames/s.
+    """A video of the input beside the textured mesh from the front, both sides and the back, and its faces from the
+    front, at 15 or so frames/s.
 
     Raises:
         OutputError: the file cannot be written.
@@ -70,12 +74,16 @@ def write_preview(
     chosen = range(0, len(texture.textured.track.times), every)
     times = texture.textured.track.times[::every]
     with progress.task("Rendering the preview", len(times)) as task:
-        shots = [
-            iterate_preview(texture.textured, camera, (PREVIEW_SIZE,) * 2, frames=chosen) for camera in _cameras(views)
-        ]
+        size = (PREVIEW_SIZE,) * 2
+        shots = [iterate_preview(texture.textured, camera, size, frames=chosen) for camera in _cameras(views)]
+        front = next(_cameras(views))
+        shots.append(
+            iterate_bare(texture.textured.track, front, size, frames=chosen, edges=True, supersample=EDGE_SUPERSAMPLE)
+        )
         frames = []
         for time, *rendered in zip(times, *shots, strict=True):
-            frames.append(np.concatenate([_input_at(views, clip, float(time)), *rendered], axis=1))
+            given = on_white(input_at(views, clip, float(time)), PREVIEW_SIZE)
+            frames.append(np.concatenate([given, *rendered], axis=1))
             task.advance()
         write_video(output, np.stack(frames), fps / every)
 
@@ -92,15 +100,3 @@ def _cameras(views: ViewsArtifact) -> Iterator[Cameras]:
     )
     for view in range(3):
         yield orbit[view : view + 1]
-
-
-def _input_at(views: ViewsArtifact, clip: ClipArtifact | None, time: float) -> np.ndarray:
-    """The input picture nearest to `time`, on white: [size, size, 3] uint8."""
-    if clip is not None:
-        picture = clip.rgba[int(np.argmin(np.abs(clip.times - time)))]
-    else:
-        picture = views.rgba[int(np.argmin(np.abs(views.keyframe_times - time))), 0]
-    opacity = picture[..., 3:].astype(np.float32) / 255
-    white = picture[..., :3] * opacity + 255 * (1 - opacity)
-    resized = cv2.resize(white, (PREVIEW_SIZE,) * 2, interpolation=cv2.INTER_AREA)
-    return np.asarray(resized.round().clip(0, 255), np.uint8)

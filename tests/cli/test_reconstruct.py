@@ -18,6 +18,7 @@ from lim_cli.cli.preflight import check_writable, parse_shard, plan_jobs
 from lim_cli.core.errors import ConfigError, InputError, OutputError
 from lim_cli.models.checkpoints import save_model
 from lim_cli.stages.config import ReconstructConfig
+from lim_cli.stages.drive import DriveConfig
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,16 @@ def test_another_view_model_or_a_posed_scene_needs_no_view_weights(
     assert (calls[1]["config"].quantize, calls[1]["config"].sparse) == (True, True)
 
 
+def test_a_mesh_of_the_users_own_is_handed_on(tmp_path: Path, base: list[str], calls: list[dict[str, Any]]) -> None:
+    (tmp_path / "dog.glb").write_bytes(b"x")
+    options = ["--mesh", str(tmp_path / "dog.glb"), "--mesh-frame", "3", "--mesh-align", "yaw"]
+    arguments = [*base, clip(tmp_path, "a.mp4"), "-o", str(tmp_path / "out.glb"), "--sheet", str(tmp_path / "s.png")]
+    assert run([*arguments, *options]) == 0
+    assert calls[0]["drive"] == DriveConfig(tmp_path / "dog.glb", "yaw", 3)
+    assert calls[0]["sheet"] == tmp_path / "s.png"
+    assert run([*arguments, *options[:-1], "upside"]) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -108,6 +119,9 @@ def test_another_view_model_or_a_posed_scene_needs_no_view_weights(
         (["a.mp4", "-o", "out.glb", "--shard", "3/2"], 2),
         (["a.mp4", "-o", "out.glb", "--device", "abacus"], 2),
         (["a.mp4"], 2),
+        (["a.mp4", "-o", "out.glb", "--mesh", "absent.glb"], 2),
+        (["a.mp4", "-o", "out.glb", "--mesh", "a.mp4"], 2),
+        (["a.mp4", "-o", "out.glb", "--sheet", "sheet.jpg"], 2),
         (["a.mp4", "-o", "out.glb", "--release", "v9"], 3),
     ],
 )
@@ -153,6 +167,8 @@ def test_plan_jobs() -> None:
         (Path("o/a.glb"), Path("w/a"), Path("p/a.mp4")),
         (Path("o/b.glb"), Path("w/b"), Path("p/b.mp4")),
     ]
+    drawn = plan_jobs([Path("x/a.mp4"), Path("x/b.mp4")], Path("o"), workdir=None, preview=None, sheet=Path("s"))
+    assert [j.sheet for j in drawn] == [Path("s/a.png"), Path("s/b.png")]
     with pytest.raises(InputError, match=r"a\.glb"):
         plan_jobs([Path("x/a.mp4"), Path("y/a.gif")], Path("o"), workdir=None, preview=None)
     with pytest.raises(OutputError, match="folder"):

@@ -69,12 +69,7 @@ function choose(number) {
   state.duration = clip ? clip.duration : 0;
   const times = clip ? clip.tracks.flatMap((track) => [...track.times]) : [0];
   state.keys = [...new Set(times.map((time) => Math.round(time * 1e5) / 1e5))].sort((a, b) => a - b);
-  if (clip) {
-    const action = state.mixer.clipAction(clip);
-    action.setLoop(THREE.LoopOnce);
-    action.clampWhenFinished = true;
-    action.play();
-  }
+  state.action = clip ? state.mixer.clipAction(clip).play() : null;
   element("time").max = state.duration || 1;
   element("time").disabled = element("play").disabled = !clip;
   let vertices = 0;
@@ -93,7 +88,10 @@ function fill(select, names) {
 
 function show(time) {
   state.time = Math.min(Math.max(time, 0), state.duration);
-  state.mixer?.setTime(state.time);
+  if (state.action) {
+    state.action.time = state.time; // we keep the time: an action that runs over its end would stop or wrap
+    state.mixer.update(0);
+  }
   element("time").value = state.time;
   element("clock").textContent = `${state.time.toFixed(2)} / ${state.duration.toFixed(2)} s`;
 }
@@ -128,7 +126,7 @@ function frame() {
   const centre = box.getCenter(new THREE.Vector3());
   const radius = Math.max(0.5 * box.getSize(new THREE.Vector3()).length(), 1e-6);
   const room = Math.min(1, camera.aspect);
-  const distance = (1.05 * radius) / (room * Math.sin((0.5 * camera.fov * Math.PI) / 180));
+  const distance = (0.9 * radius) / (room * Math.sin((0.5 * camera.fov * Math.PI) / 180));
   camera.near = distance / 1000;
   camera.far = distance * 100;
   camera.updateProjectionMatrix();
