@@ -28,7 +28,7 @@ NORMAL_LENGTH = 0.08
 TILT_PENALTY = 1.15
 COARSE_FRAMES = 5
 FINE_FRAMES = 32
-COARSE_POINTS, FINE_POINTS = 250, 1500
+COARSE_POINTS, FINE_POINTS = 180, 1200
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def align_mesh(
         for f in coarse:
             target = fine[f].thinned(COARSE_POINTS)
             for turn, penalty in turns:
-                start = _icp(few, target, _start(few, target, turn), size, 4, upright=mode == "yaw")
+                start = _icp(few, target, _start(few, target, turn), size, 3, upright=mode == "yaw")
                 found.append((penalty * _score(few, target, start, size), penalty, start, f))
                 task.advance()
     # 2. The best of them with more points; then the frame.

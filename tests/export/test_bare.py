@@ -22,7 +22,8 @@ def test_a_ball_is_brightest_towards_the_light() -> None:
     grey = np.where(np.hypot(row, column) < 0.9 * radius, picture[..., 0], 0)  # the rim is mixed with white
     y, x = np.unravel_index(grey.argmax(), grey.shape)
     towards = LIGHT_CAMERA / np.linalg.norm(LIGHT_CAMERA)
-    assert np.hypot((x - 31.5) / radius - towards[0], (y - 31.5) / radius - towards[1]) < 0.15
+    expected = towards[:2] / (4 + towards[2]) / np.tan(np.arcsin(0.25)) * radius  # the point facing it, in pixels
+    assert np.hypot(x - 31.5 - expected[0], y - 31.5 - expected[1]) < 0.12 * radius
 
 
 def test_the_inside_is_red_and_edges_darken() -> None:

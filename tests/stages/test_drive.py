@@ -138,7 +138,7 @@ def test_an_obj_becomes_a_glb(tmp_path: Path) -> None:
 def test_a_model_driven_before_can_be_driven_again(driven: tuple[BarModel, Path, DriveInfo], tmp_path: Path) -> None:
     model, output, _ = driven
     again = tmp_path / "again.glb"
-    info = run(TRACK, views(), DriveConfig(output, frame=POSED_AT), again)
+    info = run(TRACK, views(), DriveConfig(output, "yaw", POSED_AT), again)
     document, _ = read_document(again)
     assert len(document["meshes"][0]["primitives"][0]["targets"]) == 14
     assert len(document["animations"]) == 1
@@ -154,7 +154,7 @@ def test_files_beside_it_are_found_from_the_new_place(tmp_path: Path) -> None:
     document["images"] = [{"uri": "skin.png"}]
     (tmp_path / "user.gltf").write_text(json.dumps(document))
     output = tmp_path / "out" / "user.glb"
-    run(TRACK, views(), DriveConfig(tmp_path / "user.gltf", frame=POSED_AT), output)
+    run(TRACK, views(), DriveConfig(tmp_path / "user.gltf", "yaw", POSED_AT), output)
     after, added = read_document(output)
     assert after["images"][0]["uri"] == "../skin.png"
     assert (output.parent / "../mesh data.bin").read_bytes() == blob

@@ -28,7 +28,7 @@ def with_pointer(bar: Mesh, steps: int) -> Mesh:
 
 def tracked_bar(frames: int = 8) -> TrackedMesh:
     """A fine bar with its pointer, followed exactly; it bends, 0.1 s a frame."""
-    straight, times = with_pointer(bar_mesh(41, 5), 9), 0.1 * np.arange(frames)
+    straight, times = with_pointer(bar_mesh(31, 4), 7), 0.1 * np.arange(frames)
     return TrackedMesh(np.stack([bend(straight.vertices, curvature_at(t)) for t in times]), straight.faces, times)
 
 
