@@ -16,6 +16,8 @@ from lim_cli.artifacts.store import TriplaneArtifact
 from lim_cli.cli.main import run
 from lim_cli.core.files import hash_tree
 from lim_cli.data.scene_transforms import read_transforms
+from lim_cli.export.sheet import LABEL_HEIGHT
+from lim_cli.stages.contact_sheet import CELL
 
 SMALL = ["--vertices", "400"]
 TEXTURE = ["--texture-size", "64"]
@@ -69,7 +71,8 @@ def test_a_clip_whole_again_and_stage_by_stage(lim: Lim, clip: Path, tmp_path: P
     lim("keyframes", alone)
     lim("track", alone, "--fps", 24, *SMALL)
     lim("texture", alone, *TEXTURE)
-    lim("export", alone, "-o", tmp_path / "alone" / "a.glb")
+    lim("export", alone, "-o", tmp_path / "alone" / "a.glb", "--sheet", tmp_path / "sheet.png")
+    assert Image.open(tmp_path / "sheet.png").size == (12 * CELL, LABEL_HEIGHT + 4 * CELL)
     assert (alone / "a.glb").read_bytes() == (tmp_path / "a.glb").read_bytes()
     whole[whole.index(tmp_path / "run")] = alone
     taken = lim(*whole, "-o", tmp_path / "b.glb")
