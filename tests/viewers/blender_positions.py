@@ -9,6 +9,10 @@ import json
 import sys
 
 import bpy
+import numpy
+
+if not hasattr(numpy, "bool"):
+    numpy.bool = bool  # the importer of Blender 3.4 still asks for this old name
 
 
 def main() -> None:
