@@ -22,6 +22,8 @@ WELD = 1e-6
 LONGEST_TIE = 0.1
 # Longer parts than this share find their own way, such as two legs side by side.
 LARGEST_TIED = 0.35
+# Smaller ones, such as eyes, know nothing that what they sit on does not know better.
+SPECK = 0.1
 TIES = 12
 
 
@@ -30,13 +32,14 @@ class ControlGraph:
     """positions [node, 3] and unit normals [node, 3] float64, world frame.
 
     faces: [face, 3] int32 over nodes, ties included. node_of: [vertex] the node each vertex of the mesh belongs to.
-    is_whole: every welded vertex is a node itself.
+    is_speck: [node] bool, of a part so small that it only hangs on another. is_whole: every welded vertex is a node itself.
     """
 
     positions: np.ndarray
     normals: np.ndarray
     faces: np.ndarray
     node_of: np.ndarray
+    is_speck: np.ndarray
     is_whole: bool
 
     def edges(self) -> np.ndarray:
@@ -63,21 +66,23 @@ def control_graph(vertices: np.ndarray, faces: np.ndarray, *, most_nodes: int = 
         _, _, source = dijkstra(lengths, directed=False, indices=nodes, min_only=True, return_predecessors=True)
         number = np.full(len(points) + 1, -1)
         number[nodes] = np.arange(len(nodes))
-        owner[drawn] = number[source[drawn]]
+        reached = drawn & (source >= 0)
+        owner[reached] = number[source[reached]]
     else:
         owner[nodes] = np.arange(len(nodes))
-    lone = owner < 0  # vertices that no face draws
+    lone = owner < 0  # no face draws them, or their part has no node
     if lone.any():
         owner[lone] = cKDTree(points[nodes]).query(points[lone])[1]
     cells = np.sort(owner[welded], axis=1)
     distinct = (cells[:, 0] != cells[:, 1]) & (cells[:, 1] != cells[:, 2])
     own = np.unique(cells[distinct], axis=0)
-    ties = _ties(points[nodes], own, size)
+    ties, specks = _ties(points[nodes], own, size)
     return ControlGraph(
         positions=points[nodes],
         normals=normals[nodes],
         faces=np.concatenate([own, ties]).astype(np.int32),
         node_of=owner[group],
+        is_speck=specks,
         is_whole=len(nodes) == int(drawn.sum()),
     )
 
@@ -95,31 +100,34 @@ def _choose(
     if len(drawn) <= most:
         return drawn
     axis = np.abs(normals[drawn]).argmax(axis=1)
+    apart = part[drawn] if int(part[drawn].max()) < most // 4 else np.zeros(len(drawn))  # leaves, hair: too many parts
     side = 2 * axis + (np.take_along_axis(normals[drawn], axis[:, None], 1)[:, 0] > 0)
     cell, nodes = size / 200, drawn
     while len(nodes) > most and cell < size:
         grid = np.floor(points[drawn] / cell)
-        keys = np.concatenate([grid, part[drawn][:, None], side[:, None]], axis=1).astype(np.int64)
+        keys = np.concatenate([grid, apart[:, None], side[:, None]], axis=1).astype(np.int64)
         _, chosen = np.unique(keys, axis=0, return_index=True)
         nodes, cell = np.sort(drawn[chosen]), cell * 1.15
     return nodes
 
 
-def _ties(points: np.ndarray, faces: np.ndarray, size: float) -> np.ndarray:
-    """Faces [tie, 3] that join each part to what is nearest to it."""
+def _ties(points: np.ndarray, faces: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
+    """Faces [tie, 3] that join each small part to what is nearest to it, and which nodes [node] are specks."""
     count = len(points)
+    specks = np.zeros(count, bool)
     pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]]) if len(faces) else np.zeros((0, 2), np.int64)
     joined = sparse.csr_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     parts, part = connected_components(joined, directed=False)
     if parts == 1:
-        return np.zeros((0, 3), np.int64)
+        return np.zeros((0, 3), np.int64), specks
     ties: list[tuple[int, int, int]] = []
     largest = int(np.bincount(part).argmax())
     tree, near = cKDTree(points), min(64, count)
     spacing = float(np.median(np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1))) if len(pairs) else 0.0
     for number in range(parts):
         mine = np.flatnonzero(part == number)
-        if number == largest or float(np.ptp(points[mine], axis=0).max()) > LARGEST_TIED * size:
+        extent = float(np.ptp(points[mine], axis=0).max())
+        if number == largest or extent > LARGEST_TIED * size:
             continue
         distance, other = tree.query(points[mine], k=near)
         distance = np.where(part[other] == number, np.inf, distance)
@@ -130,9 +138,12 @@ def _ties(points: np.ndarray, faces: np.ndarray, size: float) -> np.ndarray:
         least = float(distance.min())
         if least > LONGEST_TIE * size + spacing:
             continue
+        specks[mine] = extent <= SPECK * size
         best = np.argsort(distance.min(axis=1))[:TIES]
         best = best[distance[best].min(axis=1) <= 1.5 * least + 0.01 * size]
         for row in best:
             ends = other[row][np.argsort(distance[row])][: np.isfinite(distance[row]).sum()][:3]
             ties += [(int(mine[row]), int(ends[i]), int(ends[(i + 1) % len(ends)])) for i in range(len(ends))]
-    return np.asarray([tie for tie in ties if len(set(tie)) == 3], np.int64).reshape(-1, 3)
+    if specks.mean() > 0.5:  # there is nothing but specks
+        specks[:] = False
+    return np.asarray([tie for tie in ties if len(set(tie)) == 3], np.int64).reshape(-1, 3), specks

@@ -25,6 +25,8 @@ FRAME_RADIUS = 0.04
 RIGID_LENGTH = 0.1
 STIFFNESS_RANGE = (0.5, 30.0)
 ITERATIONS = 6
+# How much a speck's own match counts beside the part it hangs on.
+SPECK_CONFIDENCE = 0.02
 CARRIERS = 8
 
 
@@ -54,13 +56,12 @@ def drive(
     wanted = frames.move(binding.label, graph.positions)  # [time, node, 3]
 
     solver = ArapSolver(graph.positions, graph.faces)
+    confidence = np.where(graph.is_speck, SPECK_CONFIDENCE, 1.0) * binding.confidence
     stiffness = _stiffness(graph, RIGID_LENGTH * size)
     nodes = np.empty(wanted.shape)
     nodes[base] = graph.positions
     for time, before in _outwards(base, len(wanted)):
-        nodes[time] = solver.fit(
-            nodes[before], wanted[time], binding.confidence, stiffness=stiffness, iterations=ITERATIONS
-        )
+        nodes[time] = solver.fit(nodes[before], wanted[time], confidence, stiffness=stiffness, iterations=ITERATIONS)
         each()
     return _carry(vertices, graph, nodes, base)
 

@@ -62,6 +62,17 @@ def test_a_small_part_travels_with_what_it_sits_on() -> None:
     np.testing.assert_allclose(radius, 0.03, rtol=0.1)
 
 
+@pytest.mark.parametrize("most", [3000, 200])
+def test_a_model_of_loose_triangles_holds_together(most: int) -> None:
+    fine, mine = bar_mesh(41, 5), bar_mesh(21, 3)
+    track = TrackedMesh(np.stack([bend(fine.vertices, curvature_at(t)) for t in TIMES]), fine.faces, TIMES)
+    corners = mine.vertices[mine.faces]
+    loose = (0.9 * corners + 0.1 * corners.mean(axis=1, keepdims=True)).reshape(-1, 3)
+    moved = drive(loose, np.arange(len(loose)).reshape(-1, 3), track, 0, most_nodes=most)
+    truth = np.stack([bend(loose, curvature_at(t)) for t in TIMES])
+    assert np.linalg.norm(moved - truth, axis=2).max() < 0.03 * LENGTH
+
+
 def test_frames_of_a_turning_body_are_its_rotation() -> None:
     ball = sphere(0.5, 3)
     turned = np.stack([ball.vertices @ rotation(20 * i).T + [0.1 * i, 0, 0] for i in range(4)])
