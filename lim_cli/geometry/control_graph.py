@@ -32,7 +32,8 @@ class ControlGraph:
     """positions [node, 3] and unit normals [node, 3] float64, world frame.
 
     faces: [face, 3] int32 over nodes, ties included. node_of: [vertex] the node each vertex of the mesh belongs to.
-    is_speck: [node] bool, of a part so small that it only hangs on another. is_whole: every welded vertex is a node itself.
+    is_speck: [node] bool, of a part so small that it only hangs on another.
+    is_whole: every welded vertex is a node itself.
     """
 
     positions: np.ndarray
