@@ -49,9 +49,10 @@ class Muon(torch.optim.Optimizer):
         averages = [self._average(m) for m in matrices]
         torch._foreach_lerp_(averages, gradients, 1 - momentum)
         directions = orthogonalised(torch.stack(torch._foreach_lerp(gradients, averages, momentum)))
-        torch._foreach_mul_(matrices, 1 - rate * group["weight_decay"])
+        places: list[Tensor] = list(matrices)
+        torch._foreach_mul_(places, 1 - rate * group["weight_decay"])
         scale = -rate * 0.2 * max(matrices[0].shape) ** 0.5
-        torch._foreach_add_(matrices, list(directions.to(matrices[0].dtype).unbind()), alpha=scale)
+        torch._foreach_add_(places, list(directions.to(matrices[0].dtype).unbind()), alpha=scale)
 
     def _average(self, matrix: nn.Parameter) -> Tensor:
         state = self.state[matrix]
