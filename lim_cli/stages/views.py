@@ -17,7 +17,7 @@ from lim_cli.stages.harmony import harmonised
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.posed import keyframe_indices
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 DEFAULT_ELEVATION = 10.0
 DEFAULT_STEPS = 1
 """A generator trained for little time is best asked once: its first guess is the mean of what it thinks possible, and
