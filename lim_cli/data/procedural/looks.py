@@ -6,7 +6,7 @@ import colorsys
 
 import numpy as np
 
-from lim_cli.data.procedural.kernels import (
+from lim_cli.data.procedural.parts import (
     BLOTCHES,
     CHECKER,
     COUNTERSHADE,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lim_cli.data.procedural.kernels import BALL, BOX, CYLINDER, LOOK_SIZE, ROUND_CONE
+from lim_cli.data.procedural.parts import BALL, BOX, CYLINDER, LOOK_SIZE, ROUND_CONE
 
 
 @dataclass(frozen=True)
