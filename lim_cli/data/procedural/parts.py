@@ -22,7 +22,8 @@ LOOK_SIZE = 14  # base rgb, second rgb, pattern, frequency, phase, axis xyz, par
 PACKET = 64
 NEAR = np.float32(2e-3)  # a ray this close to the surface has met it
 
-compiled = numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+compiled = numba.njit(nogil=True, fastmath=True, error_model="numpy")
+entry_point = numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")  # with all that it calls
 
 
 class Parts(NamedTuple):

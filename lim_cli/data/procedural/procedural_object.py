@@ -9,6 +9,7 @@ import numpy as np
 
 from lim_cli.data.animated_object import Light, PosedObject, RayHits, VolumeSamples
 from lim_cli.data.procedural.body_plans import PLAN_CHANCES, PLANS, Plan
+from lim_cli.data.procedural.chance import Choice
 from lim_cli.data.procedural.parts import BALL, BOX, ROUND_CONE, Parts, Skin
 from lim_cli.data.procedural.queries import cast_rays, describe_points, signed_distances
 from lim_cli.data.procedural.rendering import render_view
@@ -19,6 +20,7 @@ _DIRECTIONS = np.array(
 )
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
 
+_PLANS = Choice(PLAN_CHANCES)
 _DARK = np.zeros(11, np.float32)
 
 
@@ -170,8 +172,7 @@ class ProceduralObject:
     @staticmethod
     def draw(rng: np.random.Generator) -> ProceduralObject:
         """A new random object."""
-        names = list(PLAN_CHANCES)
-        name = names[rng.choice(len(names), p=np.array([PLAN_CHANCES[n] for n in names]))]
+        name = _PLANS.draw(rng)
         skeleton = PLANS[name](Plan(rng))
         blend = 0.0 if rng.uniform() < 0.4 or name == "machine" else float(rng.uniform(0.02, 0.09))
         if name == "soft_thing":
@@ -190,8 +191,9 @@ class ProceduralObject:
     def poses(self, phases: np.ndarray) -> list[ProceduralPose]:
         """The object at several phases, cheaper than one by one."""
         poses = []
-        for frames in self.frames(phases):
-            stretch = np.linalg.svd(frames[:, :3, :3], compute_uv=False)
+        all_frames = self.frames(phases)
+        all_stretches = np.linalg.svd(all_frames[..., :3, :3], compute_uv=False)
+        for frames, stretch in zip(all_frames, all_stretches, strict=True):
             shapes = self.shapes.copy()
             shapes[:, 7] = np.where(stretch[:, 0] < 1.02 * stretch[:, 2], stretch[:, 2], -stretch[:, 2])
             poses.append(ProceduralPose(frames, shapes, self.looks, self.blend, self.hard_colour))
@@ -222,7 +224,8 @@ class ProceduralObject:
         cone = kind == ROUND_CONE
         local = np.concatenate([np.where(cone, start, single), np.where(cone, end, single)], 1)
         frames = self.frames(phases)
-        return np.einsum("tpij,pnj->tpni", frames[..., :3, :3], local) + frames[:, :, None, :3, 3]
+        points: np.ndarray = local @ frames[..., :3, :3].swapaxes(-1, -2) + frames[:, :, None, :3, 3]
+        return points
 
     def track(self, rng: np.random.Generator, count: int, phases: np.ndarray) -> np.ndarray:
         poses = self.poses(np.asarray(phases))

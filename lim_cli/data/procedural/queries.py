@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from lim_cli.data.procedural.distances import union_distances
-from lim_cli.data.procedural.parts import PACKET, compiled
+from lim_cli.data.procedural.parts import PACKET, entry_point
 from lim_cli.data.procedural.surfaces import SURFACE_ROWS, scratch, shoot, surface_points
 
 
-@compiled
+@entry_point
 def cast_rays(parts, skin, origins, directions):
     """Rays [N, 3] -> rgb [N, 3], mask [N], ray_length [N], normal [N, 3], canonical_xyz [N, 3]."""
     total, part_count = origins.shape[0], parts.inverse.shape[0]
@@ -39,7 +39,7 @@ def cast_rays(parts, skin, origins, directions):
     return rgb, mask, ray_length, normals, canonical
 
 
-@compiled
+@entry_point
 def signed_distances(parts, points):
     """Points [N, 3] -> sdf [N]."""
     total = points.shape[0]
@@ -56,7 +56,7 @@ def signed_distances(parts, points):
     return sdf
 
 
-@compiled
+@entry_point
 def describe_points(parts, skin, points):
     """Points [N, 3] near the surface -> lit rgb (no specular), normal and canonical_xyz, each [N, 3]."""
     total, part_count = points.shape[0], parts.inverse.shape[0]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from lim_cli.data.procedural.parts import PACKET, compiled
+from lim_cli.data.procedural.parts import PACKET, compiled, entry_point
 from lim_cli.data.procedural.surfaces import scratch, shoot
 
 _TILE = 8  # pixels; a tile is a packet
@@ -128,7 +128,7 @@ def _supersample(parts, skin, camera, intrinsics, listed, listed_count, o, d, hi
             rgba[i, k, 0], rgba[i, k, 1], rgba[i, k, 2] = red / hits, green / hits, blue / hits
 
 
-@compiled
+@entry_point
 def render_view(parts, skin, camera, intrinsics, height, width):
     """One view: rgba [height, width, 4] straight alpha, depth (camera z), canonical_xyz.
 

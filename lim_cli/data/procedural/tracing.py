@@ -121,7 +121,7 @@ def first_hits(parts, listed, listed_count, o, d, count, quick, t, lane, s):
     `quick` close before the surface, which serves to see colours. lane: scratch indices [PACKET]; s: scratch
     [TRACE_ROWS, PACKET]. Rays that are done leave the packet.
     """
-    step_share = np.float32(0.97)
+    step_share = np.float32(1.2) if quick else np.float32(0.97)
     packet, count = count, whole_vectors(count)
     enter, leave, entry = s[0], s[1], s[2]
     _entries(parts, listed, listed_count, _slack(parts.blend, listed_count), o, d, count, entry)
@@ -144,7 +144,7 @@ def first_hits(parts, listed, listed_count, o, d, count, quick, t, lane, s):
             end[alive] = leave[i]
             lane[alive] = i
             alive += 1
-    for _ in range(64):
+    for _ in range(12 if quick else 64):
         if alive == 0:
             return
         for i in range(whole_vectors(alive)):
