@@ -6,7 +6,8 @@ every inner loop runs over a packet without branches and compiles to vector inst
 
 Compiled code is kept on disk beside the functions called from Python (in `rendering` and `queries`). numba
 compiles them anew when their own file changes, not when a file that they import does: after changing one of the
-other files, touch these two.
+other files, touch these two. numba also compiles a function once more for every constant among its arguments, so
+counts and switches are passed as np.int64(..).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def cast_rays(parts, skin, origins, directions):
             for c in range(3):
                 o[c, i] = origins[first + i, c]
                 d[c, i] = directions[first + i, c]
-        shoot(parts, skin, listed, part_count, o, d, count, False, hit, work)
+        shoot(parts, skin, listed, part_count, o, d, count, np.int64(0), hit, work)
         for i in range(count):
             if hit[0, i] >= np.float32(0.0):
                 mask[first + i] = np.float32(1.0)
@@ -45,14 +45,19 @@ def signed_distances(parts, points):
     total = points.shape[0]
     sdf = np.empty(total, np.float32)
     listed = np.arange(parts.inverse.shape[0])
-    packet, value, single = np.zeros((3, PACKET), np.float32), np.empty(PACKET, np.float32), np.empty(PACKET, np.float32)
+    packet, value, single = (
+        np.zeros((3, PACKET), np.float32),
+        np.empty(PACKET, np.float32),
+        np.empty(PACKET, np.float32),
+    )
     for first in range(0, total, PACKET):
         count = min(PACKET, total - first)
         for i in range(count):
             for c in range(3):
                 packet[c, i] = points[first + i, c]
         union_distances(parts, parts.blend, listed, len(listed), packet, count, value, single)
-        sdf[first : first + count] = value[:count]
+        for i in range(count):
+            sdf[first + i] = value[i]
     return sdf
 
 

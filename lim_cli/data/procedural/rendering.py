@@ -12,7 +12,6 @@ from lim_cli.data.procedural.surfaces import scratch, shoot
 _TILE = 8  # pixels; a tile is a packet
 
 
-
 @compiled
 def _camera_ray(camera, intrinsics, u, v):
     """Pixel (u, v) -> unit world direction and its camera z."""
@@ -80,40 +79,55 @@ def _edges(rgba):
 
 
 @compiled
-def _first_pass(parts, skin, camera, intrinsics, lists, counts, o, d, hit, work, rgba, depth, canonical):
-    """One ray through every pixel's centre."""
-    height, width = depth.shape
-    half = np.float32(0.5)
-    z_scale = np.empty(PACKET, np.float32)
-    for r in range(lists.shape[0]):
-        for c in range(lists.shape[1]):
-            if counts[r, c] == 0:
-                continue
-            for n in range(PACKET):
-                u = np.float32(c * _TILE + n % _TILE) + half
-                v = np.float32(r * _TILE + n // _TILE) + half
-                d[0, n], d[1, n], d[2, n], z_scale[n] = _camera_ray(camera, intrinsics, u, v)
-            shoot(parts, skin, lists[r, c], counts[r, c], o, d, PACKET, False, hit, work)
-            for n in range(PACKET):
-                i, k = r * _TILE + n // _TILE, c * _TILE + n % _TILE
-                if hit[0, n] >= np.float32(0.0) and i < height and k < width:
-                    rgba[i, k, 3] = np.float32(1.0)
-                    depth[i, k] = hit[0, n] * z_scale[n]
-                    for m in range(3):
-                        rgba[i, k, m] = hit[1 + m, n]
-                        canonical[i, k, m] = hit[4 + m, n]
+def _tile_rays(camera, intrinsics, r, c, d, z_scale):
+    """Directions [3, PACKET] through the centres of a tile's pixels, and their camera z."""
+    for n in range(PACKET):
+        u = np.float32(c * _TILE + n % _TILE) + np.float32(0.5)
+        v = np.float32(r * _TILE + n // _TILE) + np.float32(0.5)
+        d[0, n], d[1, n], d[2, n], z_scale[n] = _camera_ray(camera, intrinsics, u, v)
 
 
 @compiled
-def _supersample(parts, skin, camera, intrinsics, listed, listed_count, o, d, hit, work, pixel, waiting, rgba):
-    """Sees the pixels (row, column) pixel[:waiting] again with 2x2 rays each."""
-    half, quarter = np.float32(0.5), np.float32(0.25)
-    for m in range(4 * waiting):
+def _keep_tile(hit, r, c, z_scale, rgba, depth, canonical):
+    height, width = depth.shape
+    for n in range(PACKET):
+        i, k = r * _TILE + n // _TILE, c * _TILE + n % _TILE
+        if hit[0, n] >= np.float32(0.0) and i < height and k < width:
+            rgba[i, k, 3] = np.float32(1.0)
+            depth[i, k] = hit[0, n] * z_scale[n]
+            for m in range(3):
+                rgba[i, k, m] = hit[1 + m, n]
+                canonical[i, k, m] = hit[4 + m, n]
+
+
+@compiled
+def _next_pixels(edges, r, c, start, pixel):
+    """Up to PACKET / 4 edge pixels (row, column) of a tile from its pixel `start` on; their count, where to go on."""
+    height, width = edges.shape
+    found = 0
+    for n in range(start, PACKET):
+        i, k = r * _TILE + n // _TILE, c * _TILE + n % _TILE
+        if i < height and k < width and edges[i, k]:
+            if found == PACKET // 4:
+                return found, n
+            pixel[found, 0], pixel[found, 1] = i, k
+            found += 1
+    return found, PACKET
+
+
+@compiled
+def _subpixel_rays(camera, intrinsics, pixel, found, d):
+    """2x2 directions for every pixel, one pixel after the other."""
+    quarter, half = np.float32(0.25), np.float32(0.5)
+    for m in range(4 * found):
         u = np.float32(pixel[m // 4, 1]) + quarter + half * np.float32(m % 2)
         v = np.float32(pixel[m // 4, 0]) + quarter + half * np.float32(m % 4 // 2)
         d[0, m], d[1, m], d[2, m], _ = _camera_ray(camera, intrinsics, u, v)
-    shoot(parts, skin, listed, listed_count, o, d, 4 * waiting, True, hit, work)
-    for m in range(waiting):
+
+
+@compiled
+def _keep_means(hit, pixel, found, rgba):
+    for m in range(found):
         hits = np.float32(0.0)
         red, green, blue = np.float32(0.0), np.float32(0.0), np.float32(0.0)
         for q in range(4 * m, 4 * m + 4):
@@ -123,7 +137,7 @@ def _supersample(parts, skin, camera, intrinsics, listed, listed_count, o, d, hi
                 green += hit[2, q]
                 blue += hit[3, q]
         i, k = pixel[m, 0], pixel[m, 1]
-        rgba[i, k, 3] = hits * quarter
+        rgba[i, k, 3] = hits * np.float32(0.25)
         if hits > np.float32(0.0):
             rgba[i, k, 0], rgba[i, k, 1], rgba[i, k, 2] = red / hits, green / hits, blue / hits
 
@@ -136,31 +150,31 @@ def render_view(parts, skin, camera, intrinsics, height, width):
     2x2 rays, which change their rgba (depth and canonical_xyz stay those of the pixel's centre).
     """
     lists, counts = _tile_parts(parts.ball, camera, intrinsics, height, width)
+    rows, columns = counts.shape
     rgba = np.zeros((height, width, 4), np.float32)
     depth = np.zeros((height, width), np.float32)
     canonical = np.zeros((height, width, 3), np.float32)
     o, d = np.empty((3, PACKET), np.float32), np.zeros((3, PACKET), np.float32)
     hit, work = np.empty((10, PACKET), np.float32), scratch(parts.inverse.shape[0])
+    z_scale, pixel = np.empty(PACKET, np.float32), np.empty((PACKET // 4, 2), np.int64)
+    centres, quick = np.int64(0), np.int64(1)
     for c in range(3):
         for i in range(PACKET):
             o[c, i] = camera[c, 3]
-    _first_pass(parts, skin, camera, intrinsics, lists, counts, o, d, hit, work, rgba, depth, canonical)
+    for r in range(counts.shape[0]):
+        for c in range(counts.shape[1]):
+            if counts[r, c] > 0:
+                _tile_rays(camera, intrinsics, r, c, d, z_scale)
+                shoot(parts, skin, lists[r, c], counts[r, c], o, d, np.int64(PACKET), centres, hit, work)
+                _keep_tile(hit, r, c, z_scale, rgba, depth, canonical)
     edges = _edges(rgba)
-    pixel = np.empty((PACKET // 4, 2), np.int64)
-    for r in range(lists.shape[0]):
-        for c in range(lists.shape[1]):
-            if counts[r, c] == 0:
-                continue
-            waiting = 0
-            for n in range(PACKET):
-                i, k = r * _TILE + n // _TILE, c * _TILE + n % _TILE
-                if i < height and k < width and edges[i, k]:
-                    pixel[waiting, 0], pixel[waiting, 1] = i, k
-                    waiting += 1
-                if waiting == PACKET // 4 or (waiting > 0 and n == PACKET - 1):
-                    _supersample(
-                        parts, skin, camera, intrinsics, lists[r, c], counts[r, c], o, d, hit, work, pixel, waiting,
-                        rgba,
-                    )  # fmt: skip
-                    waiting = 0
+    for r in range(counts.shape[0]):
+        for c in range(counts.shape[1]):
+            n = 0 if counts[r, c] > 0 else PACKET
+            while n < PACKET:
+                found, n = _next_pixels(edges, r, c, n, pixel)
+                if found > 0:
+                    _subpixel_rays(camera, intrinsics, pixel, found, d)
+                    shoot(parts, skin, lists[r, c], counts[r, c], o, d, 4 * found, quick, hit, work)
+                    _keep_means(hit, pixel, found, rgba)
     return rgba, depth, canonical

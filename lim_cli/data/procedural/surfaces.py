@@ -150,10 +150,10 @@ def surface_points(parts, skin, listed, listed_count, points, eyes, count, out, 
     for i in range(count):
         nearest[i] = np.float32(1e9)
     for n in range(listed_count):
-        union_distances(parts, np.float32(0.0), listed[n : n + 1], 1, points, count, each[n], single)
+        union_distances(parts, np.float32(0.0), listed[n : n + 1], np.int64(1), points, count, each[n], single)
         for i in range(count):
             nearest[i] = min(nearest[i], each[n, i])
-    near_count = 0  # parts that no point of the packet is near leave the rest
+    near_count = np.int64(0)  # parts that no point of the packet is near leave the rest
     for n in range(listed_count):
         least = np.float32(1e9)
         for i in range(points_count):
@@ -189,7 +189,7 @@ def shoot(parts, skin, listed, listed_count, o, d, count, quick, hit, work):
     first_hits(parts, listed, listed_count, o, d, count, quick, t, lane, work.rows[:TRACE_ROWS])
     points, eyes = work.rows[TRACE_ROWS : TRACE_ROWS + 3], work.rows[TRACE_ROWS + 3 : TRACE_ROWS + 6]
     out, rest = work.rows[TRACE_ROWS + 6 : TRACE_ROWS + 15], work.rows[TRACE_ROWS + 15 :]
-    kept = 0
+    kept = np.int64(0)
     for i in range(count):
         if t[i] >= np.float32(0.0):
             lane[kept] = i

@@ -118,10 +118,10 @@ def first_hits(parts, listed, listed_count, o, d, count, quick, t, lane, s):
     """First hits of a packet of rays o, d [3, count] with the listed parts: ray lengths into t, -1 for a miss.
 
     Rays stop within NEAR of the surface; where, depends on where they start: at the first part's ball, or when
-    `quick` close before the surface, which serves to see colours. lane: scratch indices [PACKET]; s: scratch
+    `quick` is 1 (else 0) close before the surface, which serves to see colours. lane: scratch indices [PACKET]; s: scratch
     [TRACE_ROWS, PACKET]. Rays that are done leave the packet.
     """
-    step_share = np.float32(1.2) if quick else np.float32(0.97)
+    step_share = np.float32(1.0) if quick > 0 else np.float32(0.97)
     packet, count = count, whole_vectors(count)
     enter, leave, entry = s[0], s[1], s[2]
     _entries(parts, listed, listed_count, _slack(parts.blend, listed_count), o, d, count, entry)
@@ -134,17 +134,17 @@ def first_hits(parts, listed, listed_count, o, d, count, quick, t, lane, s):
     _ball_spans(parts, listed, listed_count, o, d, count, enter, leave)
     ray, length, end = s[3:9], s[9], s[1]  # the packet's living rays, close together
     points, value, single = s[10:13], s[13], s[2]
-    alive = 0
+    alive = np.int64(0)
     for i in range(count):
         if i < packet and entry[i] < HALF_NEVER and leave[i] > np.float32(0.0):
             for k in range(3):
                 ray[k, alive] = o[k, i]
                 ray[k + 3, alive] = d[k, i]
-            length[alive] = max(max(enter[i], entry[i] - NEAR) if quick else enter[i], np.float32(0.0))
+            length[alive] = max(max(enter[i], entry[i] - NEAR) if quick > 0 else enter[i], np.float32(0.0))
             end[alive] = leave[i]
             lane[alive] = i
             alive += 1
-    for _ in range(12 if quick else 64):
+    for _ in range(64):
         if alive == 0:
             return
         for i in range(whole_vectors(alive)):
@@ -161,7 +161,7 @@ def first_hits(parts, listed, listed_count, o, d, count, quick, t, lane, s):
             done += np.float32(1.0) if value[i] < NEAR or further > end[i] else np.float32(0.0)
         if done == np.float32(0.0):
             continue
-        kept = 0
+        kept = np.int64(0)
         for i in range(alive):
             if value[i] < NEAR:
                 t[lane[i]] = length[i]
