@@ -68,11 +68,8 @@ class Palette:
         row[7] = rng.uniform(3.0, 9.0) * self.detail / max(size, 0.02)
         row[8] = rng.uniform(0, 2 * np.pi)
         axis = rng.normal(size=3) * np.array([0.5, 1.5, 0.5])
-        if row[6] == COUNTERSHADE:
-            axis = np.array([0.0, 0.0, 1.0]) / max(size, 0.02) * 0.6
-        else:
-            axis = axis / length(axis)
-        row[9:12] = axis
+        shaded = np.array([0.0, 0.0, 1.0]) / max(size, 0.02) * 0.6
+        row[9:12] = shaded if row[6] == COUNTERSHADE else axis / length(axis)
         row[13] = (0.05, 0.3, 1.0)[rng.integers(3)]
         return row
 

@@ -150,7 +150,6 @@ def render_view(parts, skin, camera, intrinsics, height, width):
     2x2 rays, which change their rgba (depth and canonical_xyz stay those of the pixel's centre).
     """
     lists, counts = _tile_parts(parts.ball, camera, intrinsics, height, width)
-    rows, columns = counts.shape
     rgba = np.zeros((height, width, 4), np.float32)
     depth = np.zeros((height, width), np.float32)
     canonical = np.zeros((height, width, 3), np.float32)

@@ -118,8 +118,8 @@ def first_hits(parts, listed, listed_count, o, d, count, quick, t, lane, s):
     """First hits of a packet of rays o, d [3, count] with the listed parts: ray lengths into t, -1 for a miss.
 
     Rays stop within NEAR of the surface; where, depends on where they start: at the first part's ball, or when
-    `quick` is 1 (else 0) close before the surface, which serves to see colours. lane: scratch indices [PACKET]; s: scratch
-    [TRACE_ROWS, PACKET]. Rays that are done leave the packet.
+    `quick` is 1 (else 0) close before the surface, which serves to see colours. lane: scratch
+    indices [PACKET]; s: scratch [TRACE_ROWS, PACKET]. Rays that are done leave the packet.
     """
     step_share = np.float32(1.0) if quick > 0 else np.float32(0.97)
     packet, count = count, whole_vectors(count)
