@@ -27,6 +27,10 @@ class OutputError(UserError):
     """The result cannot be written where it was asked for."""
 
 
+class OutOfMemoryError(UserError):
+    """The work does not fit into this machine's memory; the message says what to lower."""
+
+
 class MissingError(LimError):
     """Something the run needs is not on this machine: weights, a data set, an optional tool."""
 
@@ -45,3 +49,19 @@ class InterruptedRun(LimError):
     """The user stopped the run; finished stages are kept and a rerun resumes."""
 
     exit_code = 130
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of Python, numpy, PyTorch (CPU or CUDA) or OpenCV says that memory ran out."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    said = (
+        "can't allocate memory",
+        "cannot allocate memory",
+        "not enough memory",
+        "out of memory",
+        "insufficient memory",
+        "bad_alloc",
+    )
+    return not isinstance(error, LimError) and isinstance(error, Exception) and any(words in text for words in said)
