@@ -34,10 +34,10 @@ def kept_first_mesh(pieces: Pieces, make: Callable[[], tuple[Mesh, float]]) -> t
     """
     stored = pieces.load(FIRST_MESH)
     if stored is not None:
-        return Mesh(stored["vertices"], stored["faces"]), float(stored["level"])
+        return Mesh(stored["vertices"], stored["faces"]), stored["level"].item()
     mesh, level = make()
     require_finite("A vertex of the first mesh", mesh.vertices)
-    pieces.save(FIRST_MESH, {"vertices": mesh.vertices, "faces": mesh.faces, "level": np.array(level, np.float64)})
+    pieces.save(FIRST_MESH, {"vertices": mesh.vertices, "faces": mesh.faces, "level": np.array([level], np.float64)})
     return mesh, level
 
 

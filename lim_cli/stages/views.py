@@ -118,14 +118,15 @@ def _resumable(count: int, pieces: Pieces) -> dict[str, Any]:
     def window_done(index: int, start: int, made: Tensor) -> None:
         require_finite(f"What the view generator made of keyframes {start} to {start + len(made) - 1}", made)
         if index >= first:
-            pieces.save(f"window_{index:05d}", {"start": np.array(start), "images": made.numpy()})
+            pieces.save(f"window_{index:05d}", {"start": np.array([start]), "images": made.numpy()})
 
     arguments: dict[str, Any] = {"callback_on_window_end": window_done}
     if found:
         images = torch.zeros(count, *found[0]["images"].shape[1:])
         known = torch.zeros(images.shape[:2], dtype=torch.bool)
         for window in found:
-            span = slice(int(window["start"]), int(window["start"]) + len(window["images"]))
+            start = window["start"].item()
+            span = slice(start, start + len(window["images"]))
             images[span], known[span] = torch.from_numpy(window["images"]), True
         arguments["known_views"] = KnownViews(images, known)
     return arguments
