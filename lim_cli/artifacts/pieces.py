@@ -51,8 +51,10 @@ class Pieces:
             raise ValueError("nothing is kept: there is no folder")
         return self._folder
 
-    def __len__(self) -> int:
-        return len(self._finished)
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is finished yet."""
+        return not self._finished
 
     def finish(self, name: str) -> None:
         """Vouches for a whole file of the result, by its path relative to the folder."""

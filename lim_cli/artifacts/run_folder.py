@@ -131,7 +131,7 @@ class RunFolder:
                 seconds = round(time.monotonic() - began, 3) if manifest.seconds == 0 else manifest.seconds
                 write_manifest(partial, replace(manifest, output_hashes=hashes, seconds=seconds))
             except BaseException:
-                if not len(pieces):
+                if pieces.is_empty:
                     remove(partial)
                 raise
             self._put_in_place(manifest.stage)

@@ -1,6 +1,6 @@
 """Kills runs at random moments and looks whether anything is lost: resumed, they must end as if never killed.
 
-    python tests/acceptance/kill.py --kills 200
+    PYTHONPATH=.:tests/support OMP_NUM_THREADS=1 python tests/acceptance/kill.py --kills 200
 
 Every trial starts a run with a work folder, or a changed one on top of a finished run, kills it (SIGKILL) once or
 several times in a row, lets it finish, and compares every byte of the run folder and of the GLB with those of an
@@ -14,10 +14,6 @@ Prints one line a broken trial and a summary; exits with 1 if any trial broke.
 from __future__ import annotations
 
 import os
-
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch: forks must not inherit threads
-
-import json
 import random
 import shutil
 import signal
@@ -31,36 +27,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import cv2
+import torch
 import typer
-
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "support")]
-
 from clips import disc_clip
+from quick_chain import differences, reconstruct_quickly
 from tiny_release import cached_weights
-
-from lim_cli.stages.chain import reconstruct
-from lim_cli.stages.config import ReconstructConfig
-from lim_cli.stages.track import TrackConfig
 
 CHANGES: tuple[dict[str, Any], ...] = ({}, {"texture_size": 96}, {"fps": 12.0})
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"}
-
-
-class QuickConfig(ReconstructConfig):
-    """Options of a run of about a second."""
-
-    @property
-    def track(self) -> TrackConfig:
-        return TrackConfig(
-            vertices=self.vertices,
-            resolution=40,
-            step_resolution=28,
-            samples=2_000,
-            level=0.0,
-            evaluations=1,
-            iterations=2,
-            outline_rounds=2,
-        )
 
 
 @dataclass(frozen=True)
@@ -81,10 +55,7 @@ class Workshop:
 
     def run(self, folder: Path, change: dict[str, Any]) -> None:
         """One reconstruction; its run folder and its GLB lie in `folder`."""
-        options = {"fps": 24.0, "keyframe_stride": 1, "texture_size": 64, "vertices": 200, **change}
-        reconstruct(
-            self.clip, folder / "out" / "a.glb", QuickConfig(**options), workdir=folder / "run", weights=self.weights
-        )
+        reconstruct_quickly(self.clip, folder, self.weights, **change)
 
     def forked(self, folder: Path, change: dict[str, Any], moment: Moment | None = None) -> int:
         """Runs in a fork; kills it at the moment. Returns the exit code, negative for a signal."""
@@ -136,6 +107,7 @@ def main(
     kills: Annotated[int, typer.Option(help="How many runs are killed.", min=1)] = 200,
     seed: Annotated[int, typer.Option(help="Seed of the moments.")] = 0,
 ) -> None:
+    torch.set_num_threads(1)  # forks must not inherit threads
     cv2.setNumThreads(0)
     dice = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="kill-") as folder:
@@ -189,25 +161,6 @@ def pick(dice: random.Random, seconds: float, events: int) -> Moment:
     if dice.random() < 0.5:
         return Moment(seconds=dice.uniform(0, 1.1 * seconds))
     return Moment(event=dice.randint(1, events))
-
-
-def differences(expected: Path, found: Path) -> list[str]:
-    """What two folders do not have in common."""
-    wanted, given = files_of(expected), files_of(found)
-    named = [f"{name} missing" for name in sorted(wanted.keys() - given.keys())]
-    named += [f"{name} left over" for name in sorted(given.keys() - wanted.keys())]
-    return named + [f"{name} differs" for name in sorted(wanted.keys() & given.keys()) if wanted[name] != given[name]]
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Contents of all files below a folder, and its subfolders; manifests without their seconds."""
-    contents: dict[str, bytes] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        contents[name] = b"folder" if path.is_dir() else path.read_bytes()
-        if path.name == "manifest.json":
-            contents[name] = json.dumps({**json.loads(contents[name]), "seconds": 0}).encode()
-    return contents
 
 
 if __name__ == "__main__":
