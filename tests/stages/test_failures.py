@@ -15,7 +15,7 @@ from tiny_release import cached_weights
 
 from lim_cli.artifacts.manifest import Manifest
 from lim_cli.artifacts.run_folder import RunFolder
-from lim_cli.core.errors import InputError, NumericalError, OutOfMemoryError, OutputError
+from lim_cli.core.errors import InputError, NumericalError, OutOfMemoryError, OutputError, WeightsError
 from lim_cli.core.files import atomic_folder, atomic_path
 from lim_cli.stages.chain import Chain
 from lim_cli.stages.failures import explained
@@ -80,6 +80,14 @@ def test_too_little_gpu_memory() -> None:
         explained("track"),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_what_a_library_made_of_too_little_memory() -> None:
+    with pytest.raises(OutOfMemoryError, match="stage 'views'"), explained("views"):
+        try:
+            ask_torch()
+        except RuntimeError as error:
+            raise WeightsError("The file is damaged.") from error
 
 
 def test_other_errors_pass() -> None:
