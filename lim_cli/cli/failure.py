@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 
-from lim_cli.core.errors import InterruptedRun, LimError
+from lim_cli.core.errors import InterruptedRun, LimError, OutOfMemoryError, is_out_of_memory
 
 
 def report_error(error: BaseException) -> int:
@@ -18,6 +18,9 @@ def report_error(error: BaseException) -> int:
     if isinstance(error, LimError):
         print(f"lim: {error}", file=sys.stderr)
         return error.exit_code
+    if is_out_of_memory(error):
+        print("lim: Memory ran out; close other programs, or ask for smaller or fewer pictures.", file=sys.stderr)
+        return OutOfMemoryError.exit_code
     if (code := _usage_error(error)) is not None:
         return code
     text = " ".join(str(error).split())[:300]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -110,6 +111,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the `lim` script."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems end jobs so: tidy up as after Ctrl-C
     sys.exit(run(sys.argv[1:]))
 
 

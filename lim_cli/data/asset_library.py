@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from lim_cli.core.errors import InputError, MissingError
 from lim_cli.core.files import atomic_path
+from lim_cli.core.npz import read_npz
 from lim_cli.data.gltf_animation import Rig
 from lim_cli.data.rig_packing import VERSION, pack_rig, unpack_rig
 from lim_cli.data.rigged_object import RiggedObject, recoloured
@@ -157,12 +157,11 @@ def load_pack(path: Path | str, *, exclude: tuple[str, ...] = (), only: tuple[st
     if not path.is_file():
         raise MissingError(f"There is no asset pack at {path}; write one with AssetLibrary.save_pack.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_npz(path)
         header = json.loads(arrays["header"].tobytes())
         if header["version"] != VERSION:
             raise InputError(f"{path} is an asset pack of version {header['version']}, not {VERSION}.")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not an asset pack: {error}.") from error
 
     def reader(number: int) -> Callable[[], LibraryItem]:

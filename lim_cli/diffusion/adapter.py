@@ -93,6 +93,13 @@ def load_views_pipeline(path_or_id: str | Path, device: torch.device | str) -> V
     return pipeline.to(device)
 
 
+def works_in_windows(pipeline: object) -> bool:
+    """Whether a loaded pipeline is our own, which hands on every finished window and takes known ones back."""
+    from lim_cli.diffusion.pipeline import MultiviewVideoPipeline
+
+    return isinstance(pipeline, MultiviewVideoPipeline)
+
+
 @contextmanager
 def _without_bars(logging: Any) -> Iterator[None]:
     """Keeps diffusers from drawing on the terminal while it loads."""

@@ -12,6 +12,7 @@ from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.run_folder import RunFolder
 from lim_cli.artifacts.store import ViewsArtifact
 from lim_cli.core.errors import InputError
+from lim_cli.core.npz import read_npz
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.geometry.mesh import Mesh
 from lim_cli.metrics.alignment import Similarity
@@ -39,8 +40,7 @@ def compare_tracking(
     progress = progress or SilentProgress()
     if not (scene / "tracks.npz").is_file():
         raise InputError(f"{scene} holds no tracks.npz to judge tracing by.")
-    with np.load(scene / "tracks.npz", allow_pickle=False) as stored:
-        truth = stored["points"].astype(np.float64)
+    truth = read_npz(scene / "tracks.npz")["points"].astype(np.float64)
     with RunFolder(workdir) as run:
         chain = Chain(run, scene, ReconstructConfig(), networks, progress=progress)
         keyframes, views = chain.keyframes(), chain.views()

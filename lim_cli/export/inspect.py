@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +35,32 @@ class GlbSummary:
     generator: str
 
 
+_DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+"""What a broken file makes pygltflib, numpy and Pillow raise."""
+
+
 def inspect_glb(path: Path) -> GlbSummary:
     """Summary of the first mesh of a GLB.
 
     Raises:
-        InputError: the file is absent, no GLB, or holds no mesh.
+        InputError: the file is absent, no GLB, damaged, or holds no mesh.
     """
+    try:
+        return _summary(path)
+    except _DAMAGE as error:
+        raise InputError(f"{path} is damaged, or not a GLB of lim's ({error}); export it again.") from error
+
+
+def _summary(path: Path) -> GlbSummary:
     document, blob = _load(path)
     mesh = document.meshes[0]
     primitive = mesh.primitives[0]

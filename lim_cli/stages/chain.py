@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,14 @@ from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.run_folder import RunFolder
 from lim_cli.artifacts.store import TextureArtifact, TrackArtifact, ViewsArtifact
 from lim_cli.core.config import to_plain
-from lim_cli.core.errors import InputError
+from lim_cli.core.errors import InputError, InterruptedRun
 from lim_cli.core.progress import Progress
 from lim_cli.data.scene_folder import is_scene_folder
 from lim_cli.stages import export
 from lim_cli.stages.agreement import silhouette_iou
 from lim_cli.stages.config import ReconstructConfig
 from lim_cli.stages.export import ExportConfig
+from lim_cli.stages.failures import explained
 from lim_cli.stages.networks import MODELS, Networks
 from lim_cli.stages.steps import Steps, open_run, take_in
 
@@ -110,10 +113,12 @@ def reconstruct(
 ) -> ReconstructResult:
     """Video, image folder or scene folder to one animated, textured GLB.
 
-    workdir: keeps the finished stages, so that a rerun resumes; without it they are temporary.
+    workdir: keeps finished stages, and finished pieces of a stage that was cut off, so that a rerun resumes; without
+    it they are temporary.
 
     Raises:
-        InputError, OutputError, WeightsError, NumericalError: each with one sentence that says what to do.
+        InputError, OutputError, OutOfMemoryError, WeightsError, NumericalError, InterruptedRun: each with one sentence
+            that says what to do.
     """
     if not input_path.exists():
         raise InputError(f"There is no {input_path}; give a video, an image folder or a scene folder.")
@@ -124,10 +129,26 @@ def reconstruct(
         views_model=config.views_model,
         needs=models_for(input_path),
     )
-    with open_run(workdir, fresh=fresh) as run:
+    with resumable(workdir), open_run(workdir, fresh=fresh) as run:
         chain = Chain(run, input_path, config, networks, progress=progress)
         chain.texture()  # 00 to 50
         return write_result(chain.steps, output, config.export(output.stem), preview=preview)  # 70
+
+
+@contextmanager
+def resumable(workdir: Path | None) -> Iterator[None]:
+    """Says after Ctrl-C what is kept.
+
+    Raises:
+        InterruptedRun: the user stopped the block.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        kept = (
+            f"the same command goes on from what {workdir} holds" if workdir else "with --workdir it could go on later"
+        )
+        raise InterruptedRun(f"Interrupted; {kept}.") from error
 
 
 def models_for(input_path: Path) -> tuple[str, ...]:
@@ -141,6 +162,11 @@ def write_result(steps: Steps, output: Path, config: ExportConfig, *, preview: P
     Raises:
         OutputError: one of them cannot be written.
     """
+    with explained("export"):
+        return _written(steps, output, config, preview)
+
+
+def _written(steps: Steps, output: Path, config: ExportConfig, preview: Path | None) -> ReconstructResult:
     progress = steps.progress
     textured, views, clip = steps.load_texture(), steps.load_views(), steps.load_clip()
     began = time.monotonic()

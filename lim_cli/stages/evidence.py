@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -9,6 +11,8 @@ from lim_cli.artifacts.store import ClipArtifact, ViewsArtifact
 from lim_cli.geometry.silhouettes import Silhouette
 
 SIZE = 256
+KEPT = 32
+"""Instants whose silhouettes are kept: more than an interval has."""
 GENERATED_TOLERANCE = 8.0
 """Pixels of a 256-pixel picture by which a shape may reach beyond a generated view's matte."""
 
@@ -19,15 +23,16 @@ class Evidence:
     def __init__(self, views: ViewsArtifact, clip: ClipArtifact | None) -> None:
         self._views, self._clip = views, clip
         self.times = clip.times if clip is not None else views.keyframe_times
+        self._real = lru_cache(maxsize=KEPT)(self._real_at)  # a stop is asked for to cut its surface, then to fit it
 
     def real(self, time: float) -> list[Silhouette]:
         """What the input itself shows at `time` (seconds); empty where there is no picture."""
+        index = _at(self.times, time)
+        return [] if index is None else list(self._real(index))
+
+    def _real_at(self, index: int) -> list[Silhouette]:
         if self._clip is None:
-            index = _at(self._views.keyframe_times, time)
-            return [] if index is None else self._views_of(index, range(self._views.rgba.shape[1]), 0.5)
-        index = _at(self._clip.times, time)
-        if index is None:
-            return []
+            return self._views_of(index, range(self._views.rgba.shape[1]), 0.5)
         cameras = self._views.cameras_at(0).resized((SIZE, SIZE))
         pose, intrinsics = cameras.world_from_camera[0].numpy(), cameras.intrinsics[0].numpy()
         return _silhouettes([(self._clip.rgba[index, ..., 3], pose, intrinsics)], 0.5)

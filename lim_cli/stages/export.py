@@ -16,10 +16,10 @@ from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.export.gltf import ExportInfo, write_glb
 from lim_cli.export.preview import iterate_preview
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
+from lim_cli.stages.failures import require_finite
 from lim_cli.stages.views import camera_distance
 from lim_cli.video.writing import write_video
 
-STAGE_VERSION = 1
 PREVIEW_SIZE = 256
 PREVIEW_FPS = 15.0
 
@@ -38,8 +38,10 @@ def run(texture: TextureArtifact, views: ViewsArtifact, config: ExportConfig, ou
 
     Raises:
         OutputError: the file cannot be written.
+        NumericalError: a vertex lies at infinity in the user's world.
     """
     textured = in_world(texture.textured, views.world_from_model)
+    require_finite("A vertex of the result", textured.track.vertices)
     with atomic_path(output) as partial:
         return write_glb(partial, textured, name=config.name, quantize=config.quantize, sparse=config.sparse)
 

@@ -10,6 +10,7 @@ import torch
 from scipy.interpolate import Akima1DInterpolator
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
+from lim_cli.artifacts.pieces import Pieces
 from lim_cli.artifacts.store import ClipArtifact, TrackArtifact, ViewsArtifact
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.geometry.arap import ArapSolver
@@ -28,6 +29,7 @@ from lim_cli.stages.interpolate import load_interval
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks, batched
 from lim_cli.stages.surface import FieldQuery, NoObjectError, agreeing_level, box_around, triplane_surface
+from lim_cli.stages.traced import Traced, kept_first_mesh, load_traced, save_traced
 
 STAGE_VERSION = 2
 
@@ -65,6 +67,7 @@ def run(
     config: TrackConfig,
     networks: Networks,
     *,
+    pieces: Pieces | None = None,
     progress: Progress | None = None,
 ) -> TrackArtifact:
     """Traces the first keyframe's mesh to every time of `times` (seconds, increasing from the first keyframe).
@@ -78,20 +81,30 @@ def run(
        pixels are the one thing known for sure; the corrections fade linearly between those times.
 
     clip: the input frames of a single-camera clip, None for posed views. Vertices are in the model frame.
+    pieces: keeps the first mesh and every finished interval.
 
     Raises:
         InputError: the first keyframe holds no object.
+        NumericalError: a network returned NaN.
     """
-    progress = progress or SilentProgress()
+    progress, pieces = progress or SilentProgress(), pieces or Pieces()
     evidence = Evidence(views, clip)
     times = np.asarray(times, np.float64)
-    first = keyframes.output(0, networks.device).triplane[0]
-    mesh, level = first_mesh(networks, first, views, evidence, config)
+    mesh, level = kept_first_mesh(
+        pieces, lambda: first_mesh(networks, keyframes.output(0, networks.device).triplane[0], views, evidence, config)
+    )
     tracer = _Tracer(mesh, config)
     plan = [_stops(keyframes.times, k, times, evidence.times, config.evaluations) for k in range(len(keyframes) - 1)]
     moments, shapes, sureness = [float(keyframes.times[0])], [tracer.vertices], [tracer.confidence]
     with progress.task("Tracing the mesh", sum(len(stops) for stops in plan)) as task:
         for k, stops in enumerate(plan):
+            if (done := load_traced(pieces, k)) is not None:
+                moments += done.moments
+                shapes += done.shapes
+                sureness += done.sureness
+                tracer.vertices, tracer.confidence = shapes[-1], sureness[-1]
+                task.advance(len(stops))
+                continue
             start, end = keyframes.times[k], keyframes.times[k + 1]
             interval = load_interval(keyframes, k, networks)
             state = anchor(networks, tracer.vertices, mesh, views, k)
@@ -107,6 +120,7 @@ def run(
                 task.advance()
             shapes += tracer.settled(np.stack(traced), np.asarray(stops), float(start), evidence)
             tracer.vertices = shapes[-1]
+            save_traced(pieces, k, Traced(stops, shapes[-len(stops) :], sureness[-len(stops) :]))
     vertices = smooth_track(_between(np.asarray(moments), np.stack(shapes), times))
     nearest = np.abs(np.asarray(moments)[None] - times[:, None]).argmin(1)
     return TrackArtifact(TrackedMesh(vertices, mesh.faces, times), np.stack(sureness)[nearest])

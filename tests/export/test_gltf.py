@@ -143,3 +143,18 @@ def test_no_glb_is_an_input_error(tmp_path: Path) -> None:
         inspect_glb(tmp_path / "a.glb")
     with pytest.raises(InputError, match="Cannot read"):
         read_back(tmp_path / "b.glb", 0.0)
+
+
+def test_a_glb_that_declares_what_it_does_not_hold(tmp_path: Path) -> None:
+    write_glb(tmp_path / "bar.glb", bending_bar(*ATLAS, frames=3))
+    whole = (tmp_path / "bar.glb").read_bytes()
+    document = gl.GLTF2().load_binary(str(tmp_path / "bar.glb"))
+    for accessor in document.accessors:
+        accessor.count = 10**12
+        accessor.bufferView = None
+    document.save_binary(str(tmp_path / "huge.glb"))
+    for number, cut in enumerate((12, 30, 2000, len(whole) // 2)):
+        (tmp_path / f"cut{number}.glb").write_bytes(whole[:cut])
+    for path in tmp_path.glob("[ch]*.glb"):
+        with pytest.raises(InputError, match=path.name):
+            inspect_glb(path)
