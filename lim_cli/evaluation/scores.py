@@ -1,0 +1,64 @@
+"""How pictures are judged, the same in every table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lim_cli.core.errors import MissingError
+from lim_cli.metrics.flip import flip
+from lim_cli.metrics.image import mask_iou, psnr, psnr_foreground, ssim
+from lim_cli.metrics.perceptual import Lpips
+
+NO_BACKBONE = "no backbone"
+Cell = float | str
+"""A figure, or why there is none."""
+
+
+def on_white(rgba: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Straight-alpha pictures [view, h, w, 4] uint8 -> rgb on white [view, 3, h, w] and mask [view, h, w] in [0, 1]."""
+    picture = torch.from_numpy(rgba).float().movedim(-1, 1) / 255
+    mask = picture[:, 3]
+    return picture[:, :3] * mask[:, None] + 1 - mask[:, None], mask
+
+
+def picture_scores(rendered: np.ndarray, truth: np.ndarray) -> dict[str, Cell]:
+    """Means over the views of PSNR, PSNR_FG, SSIM, mask IoU, FLIP and LPIPS; pictures [view, h, w, 4] uint8, on white.
+
+    Views in which the truth has no foreground do not count for PSNR_FG. LPIPS is text where its backbone is absent.
+    """
+    (image, opacity), (true, mask) = on_white(rendered), on_white(truth)
+    foreground = psnr_foreground(image, true, mask)
+    values = {
+        "psnr": psnr(image, true),
+        "psnr_fg": foreground[torch.isfinite(foreground)],
+        "ssim": ssim(image, true),
+        "iou": mask_iou(opacity, mask),
+        "flip": flip(image, true),
+    }
+    cells: dict[str, Cell] = {name: float(value.mean()) for name, value in values.items()}
+    lpips = _lpips()
+    cells["lpips"] = float(lpips(image, true).mean()) if lpips is not None else NO_BACKBONE
+    return cells
+
+
+def mean_scores(rows: Iterable[Mapping[str, Cell]]) -> dict[str, Cell]:
+    """Column means, to four digits; a column of text stays as it is."""
+    rows = list(rows)
+    means: dict[str, Cell] = {}
+    for name in rows[0]:
+        figures = [value for row in rows if isinstance(value := row[name], float) and np.isfinite(value)]
+        means[name] = round(float(np.mean(figures)), 4) if figures else rows[0][name]
+    return means
+
+
+@cache
+def _lpips() -> Lpips | None:
+    try:
+        return Lpips()
+    except MissingError:
+        return None
