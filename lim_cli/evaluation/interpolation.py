@@ -16,7 +16,7 @@ from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.evaluation.cases import Case
 from lim_cli.evaluation.methods import FLOW, LINEAR, ORACLE, Ends, Method, flow_and_lrm, interpolators, linear, oracle
 from lim_cli.evaluation.report import Report
-from lim_cli.evaluation.scores import Cell, mean_scores, picture_scores
+from lim_cli.evaluation.scores import Cell, Scores, picture_scores, tables
 from lim_cli.evaluation.strips import Row
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.render import render_view
@@ -40,7 +40,7 @@ def compare(
     progress = progress or SilentProgress()
     lims = interpolators(networks, more or {})
     methods: dict[str, Method] = {LINEAR: linear, FLOW: flow_and_lrm, **lims, ORACLE: oracle}
-    scores: dict[str, dict[str, list[dict[str, Cell]]]] = {}
+    scores: Scores = {}
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     rows, singles = [], []
     with progress.task("Comparing interpolations", None) as task:
@@ -48,7 +48,7 @@ def compare(
             ends = Ends(networks, case)
             _ = ends.source, ends.target  # before any clock starts
             for middle in case.middles:
-                group = scores.setdefault(f"{case.group}, alpha {middle.alpha:g}", {name: [] for name in methods})
+                group = scores.setdefault((case.group, f", alpha {middle.alpha:g}"), {name: [] for name in methods})
                 pictures = [middle.truth[0]]
                 for name, method in methods.items():
                     began = time.perf_counter()
@@ -64,7 +64,7 @@ def compare(
                 )
                 rows.append(Row(f"{case.name}, alpha {middle.alpha:g}", pictures))
             task.advance()
-    result = {g: {name: mean_scores(found) for name, found in by.items()} for g, by in scores.items()}
+    result = tables(scores)
     notes = [*_closed(result, list(lims)), *_speed(seconds, list(lims))]
     return Report(result, notes=notes, cases=singles, columns=["truth", *methods], strip=rows)
 

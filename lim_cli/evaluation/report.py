@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lim_cli.core.files import atomic_path
 from lim_cli.evaluation.scores import Cell
 from lim_cli.evaluation.strips import Row, strip_png
-from lim_cli.models.releases import list_models, weight_hash
+from lim_cli.models.releases import weight_hash
 from lim_cli.stages.networks import Networks
 
 Table = Mapping[str, Mapping[str, Cell]]
@@ -42,9 +40,11 @@ class Provenance:
     weights: Mapping[str, str]
 
 
-def provenance(command: str, networks: Networks, more: Mapping[str, Path] | None = None) -> Provenance:
-    """The release's models and further ones by name, hashed."""
-    hashes = networks.hashes(*(model.name for model in list_models(networks.release)))
+def provenance(
+    command: str, networks: Networks, models: Sequence[str], more: Mapping[str, Path] | None = None
+) -> Provenance:
+    """The release's models that were used, and further ones by name, hashed."""
+    hashes = networks.hashes(*models)
     hashes |= {name: weight_hash(folder) for name, folder in (more or {}).items()}
     return Provenance(command, networks.release.name, hashes)
 
@@ -84,18 +84,10 @@ def table_markdown(table: Table) -> str:
     return "\n".join(lines)
 
 
-def save(folder: Path, report: Report, made: Provenance) -> None:
-    """Writes result.json, result.md and, if there is a strip, strip.png.
-
-    Raises:
-        OutputError: the folder cannot be written.
-    """
-    with atomic_path(folder / "result.json") as path:
-        path.write_text(json.dumps(plain(report, made), indent=1) + "\n")
-    with atomic_path(folder / "result.md") as path:
-        text = markdown(report, made)
-        path.write_text(text + "\n![Pictures](strip.png)\n" if report.strip else text)
+def write_pages(folder: Path, report: Report, made: Provenance) -> None:
+    """Writes result.md and, if there is a strip, strip.png into an existing folder."""
+    text = markdown(report, made)
     if report.strip:
-        with atomic_path(folder / "strip.png") as path:
-            path.write_bytes(strip_png(report.columns, report.strip))
-
+        (folder / "strip.png").write_bytes(strip_png(report.columns, report.strip))
+        text += "\n![Pictures](strip.png)\n"
+    (folder / "result.md").write_text(text, encoding="utf-8")

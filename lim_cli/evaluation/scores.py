@@ -56,6 +56,25 @@ def mean_scores(rows: Iterable[Mapping[str, Cell]]) -> dict[str, Cell]:
     return means
 
 
+Scores = dict[tuple[str, str], dict[str, list[dict[str, Cell]]]]
+"""(set of cases, what the sets are told apart by beside, such as ", alpha 0.5") -> row -> one entry a case"""
+
+
+def tables(scores: Scores) -> dict[str, dict[str, dict[str, Cell]]]:
+    """Means per group; where there are several sets also the means over all their cases."""
+    result = {group + beside: _means(by) for (group, beside), by in scores.items()}
+    for beside in dict.fromkeys(beside for _, beside in scores):
+        together = [by for (_, other), by in scores.items() if other == beside]
+        if len(together) > 1:
+            shared = [name for name in together[0] if all(name in by for by in together)]
+            result["all" + beside] = _means({name: [r for by in together for r in by[name]] for name in shared})
+    return result
+
+
+def _means(by: Mapping[str, list[dict[str, Cell]]]) -> dict[str, dict[str, Cell]]:
+    return {name: mean_scores(rows) for name, rows in by.items()}
+
+
 @cache
 def _lpips() -> Lpips | None:
     try:

@@ -11,7 +11,7 @@ from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.evaluation.cases import Case
 from lim_cli.evaluation.methods import LINEAR, Ends, Method, interpolators, linear
 from lim_cli.evaluation.report import Report
-from lim_cli.evaluation.scores import Cell, on_white
+from lim_cli.evaluation.scores import Cell, Scores, on_white, tables
 from lim_cli.evaluation.strips import Row
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.render import render_view
@@ -34,7 +34,7 @@ def compare_smoothness(
     """
     progress = progress or SilentProgress()
     methods: dict[str, Method] = {LINEAR: linear, **interpolators(networks, more or {})}
-    figures: dict[str, dict[str, list[dict[str, float]]]] = {}
+    figures: Scores = {}
     curves: dict[str, dict[str, list[float]]] = {}
     rows = []
     with progress.task("Judging smoothness", None) as task:
@@ -42,19 +42,15 @@ def compare_smoothness(
             films = {name: _film(networks, Ends(networks, case), method, samples) for name, method in methods.items()}
             if len(case.middles) == len(ALPHAS):
                 films[TRUTH] = np.stack([middle.truth[0] for middle in case.middles])
-            group = figures.setdefault(case.group, {name: [] for name in films})
+            group = figures.setdefault((case.group, ""), {name: [] for name in films})
             for name, film in films.items():
-                steps = _steps(film)
-                group[name].append(_evenness(steps))
+                steps = film_steps(film)
+                group[name].append(evenness(steps))
                 curves.setdefault(case.name, {})[name] = [round(100 * float(step), 4) for step in steps]
                 rows.append(Row(f"{name}: {case.name}", list(film[list(_SHOWN)])))
             task.advance()
-    result: dict[str, dict[str, dict[str, Cell]]] = {
-        g: {n: {k: round(float(np.mean([f[k] for f in found])), 3) for k in found[0]} for n, found in by.items()}
-        for g, by in figures.items()
-    }
     columns = [f"alpha {ALPHAS[n]:g}" for n in _SHOWN]
-    return Report(result, curves=curves, columns=columns, strip=rows)
+    return Report(tables(figures), curves=curves, columns=columns, strip=rows)
 
 
 def _film(networks: Networks, ends: Ends, method: Method, samples: int) -> np.ndarray:
@@ -70,13 +66,14 @@ def _film(networks: Networks, ends: Ends, method: Method, samples: int) -> np.nd
     return np.stack(pictures)
 
 
-def _steps(film: np.ndarray) -> np.ndarray:
+def film_steps(film: np.ndarray) -> np.ndarray:
     """Mean absolute change from each picture to the next: [alpha - 1]."""
     shown, _ = on_white(film)
     return np.asarray(shown.diff(dim=0).abs().mean((1, 2, 3)).numpy())
 
 
-def _evenness(steps: np.ndarray) -> dict[str, float]:
+def evenness(steps: np.ndarray) -> dict[str, Cell]:
+    """The two figures of `compare_smoothness` for one film's steps."""
     typical = max(float(np.median(steps)), 1e-9)
     return {
         "unevenness": float(steps.max()) / typical,

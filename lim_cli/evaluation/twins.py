@@ -10,6 +10,9 @@ from lim_cli.core.device import generator
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.procedural.procedural_object import ProceduralObject
 from lim_cli.data.rigs import Rig, mono_rig, random_light, source_rig
+from lim_cli.evaluation.report import Report
+from lim_cli.evaluation.scores import Cell
+from lim_cli.evaluation.strips import Row
 from lim_cli.metrics.image import mask_iou, psnr_foreground
 from lim_cli.models.lim import state_of
 from lim_cli.models.lrm import encode_canonical
@@ -21,9 +24,7 @@ SIZE = 128
 
 
 @torch.no_grad()
-def canonical_error(
-    networks: Networks, count: int, *, gap: float, progress: Progress | None = None
-) -> dict[str, float]:
+def canonical_error(networks: Networks, count: int, *, gap: float, progress: Progress | None = None) -> Report:
     """Canonical coordinates at the middle of an interval, on the true surface: mean distance from the truth.
 
     Rows: CanonicalLIM; CanonicalLRM on the true middle (its oracle); standing still (a point is its own
@@ -64,14 +65,17 @@ def canonical_error(
             still = np.linalg.norm(samples.surface_points - samples.surface_canonical, axis=1)
             errors["standing_still"].append(float(still.mean()))
             task.advance()
-    return {name: round(float(np.mean(values)), 5) for name, values in errors.items()}
+    table: dict[str, dict[str, Cell]] = {
+        name: {"mean_error": round(float(np.mean(values)), 5)} for name, values in errors.items()
+    }
+    return Report({f"procedural, gap {gap:g}, alpha 0.5": table})
 
 
 @torch.no_grad()
 def view_quality(
     networks: Networks, count: int, *, frames: int = 8, steps: int = 1, progress: Progress | None = None
-) -> tuple[dict[str, float], list[np.ndarray]]:
-    """Generated views of held-out procedural clips against the truth, and pictures: truth over generated.
+) -> Report:
+    """Generated views of held-out procedural clips against the truth; strip: truth over generated.
 
     iou, psnr_fg: means over the three generated views. change: mean frame-to-frame difference of the generated
     views over that of the true ones.
@@ -107,14 +111,16 @@ def view_quality(
             true_change.append(float(white[0][:, 1:].diff(dim=0).abs().mean()))
             made_change.append(float(white[1][:, 1:].diff(dim=0).abs().mean()))
             rows = [torch.cat([w[t, v] for t in (0, frames // 2) for v in range(4)], -1) for w in white]
-            pictures.append((torch.cat(rows, -2).movedim(0, -1).clamp(0, 1) * 255).byte().numpy())
+            picture = (torch.cat(rows, -2).movedim(0, -1).clamp(0, 1) * 255).byte().numpy()
+            pictures.append(Row(f"{drawn.plan} {number}", [picture]))
             task.advance()
-    scores = {
+    scores: dict[str, Cell] = {
         "iou": round(float(np.mean(ious)), 4),
         "psnr_fg": round(float(np.mean(psnrs)), 3),
         "change": round(float(np.sum(made_change) / max(np.sum(true_change), 1e-9)), 3),
     }
-    return scores, pictures
+    columns = ["four views at the first and the middle time: truth above, generated below"]
+    return Report({f"{steps} steps": {"generated": scores}}, columns=columns, strip=pictures)
 
 
 def _cameras(rig: Rig) -> Cameras:
