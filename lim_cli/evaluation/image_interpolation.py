@@ -37,7 +37,7 @@ def _premultiplied(rgba: np.ndarray) -> np.ndarray:
 def _flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Where each pixel of `source` is in `target`, both on white: xy displacements [h, w, 2], pixels."""
     grey = [cv2.cvtColor(p[..., :3] + 1 - p[..., 3:], cv2.COLOR_RGB2GRAY).clip(0, 1) for p in (source, target)]
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
     return np.asarray(search.calc(*((g * 255 + 0.5).astype(np.uint8) for g in grey), None), np.float32)
 

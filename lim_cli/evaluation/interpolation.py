@@ -16,7 +16,7 @@ from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.evaluation.cases import Case
 from lim_cli.evaluation.methods import FLOW, LINEAR, ORACLE, Ends, Method, flow_and_lrm, interpolators, linear, oracle
 from lim_cli.evaluation.report import Report
-from lim_cli.evaluation.scores import Cell, Scores, picture_scores, tables
+from lim_cli.evaluation.scores import Cell, Scores, mean_scores, picture_scores, tables
 from lim_cli.evaluation.strips import Row
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.render import render_view
@@ -60,7 +60,7 @@ def compare(
                     pictures.append(rendered[0])
                 singles.append(
                     {"case": case.name, "alpha": middle.alpha}
-                    | {name: {k: _short(v) for k, v in group[name][-1].items()} for name in methods}
+                    | {name: mean_scores(group[name][-1:]) for name in methods}
                 )
                 rows.append(Row(f"{case.name}, alpha {middle.alpha:g}", pictures))
             task.advance()
@@ -76,7 +76,9 @@ def _closed(result: Mapping[str, Mapping[str, Mapping[str, Cell]]], lims: list[s
         for name in lims:
             parts = []
             for metric, label in (("psnr", "PSNR"), ("psnr_fg", "PSNR_FG")):
-                low, here, high = (float(table[row][metric]) for row in (LINEAR, name, ORACLE))
+                low, here, high = (table[row][metric] for row in (LINEAR, name, ORACLE))
+                if isinstance(low, str) or isinstance(here, str) or isinstance(high, str):
+                    continue
                 if high - low > 0.05:
                     parts.append(f"{100 * (here - low) / (high - low):.0f} % in {label}")
             if parts:
@@ -98,7 +100,3 @@ def _speed(seconds: Mapping[str, list[float]], lims: list[str]) -> list[str]:
 def _wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _short(cell: Cell) -> Cell:
-    return round(cell, 4) if isinstance(cell, float) else cell

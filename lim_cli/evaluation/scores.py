@@ -15,6 +15,9 @@ from lim_cli.metrics.image import mask_iou, psnr, psnr_foreground, ssim
 from lim_cli.metrics.perceptual import Lpips
 
 NO_BACKBONE = "no backbone"
+NO_FOREGROUND = "no foreground"
+EQUAL = 100.0
+"""PSNR of equal pictures, and the most that any counts, in dB."""
 Cell = float | str
 """A figure, or why there is none."""
 
@@ -29,29 +32,30 @@ def on_white(rgba: np.ndarray) -> tuple[Tensor, Tensor]:
 def picture_scores(rendered: np.ndarray, truth: np.ndarray) -> dict[str, Cell]:
     """Means over the views of PSNR, PSNR_FG, SSIM, mask IoU, FLIP and LPIPS; pictures [view, h, w, 4] uint8, on white.
 
-    Views in which the truth has no foreground do not count for PSNR_FG. LPIPS is text where its backbone is absent.
+    Views in which the truth has no foreground do not count for PSNR_FG, which is text where none has. LPIPS is text
+    where its backbone is absent.
     """
     (image, opacity), (true, mask) = on_white(rendered), on_white(truth)
     foreground = psnr_foreground(image, true, mask)
-    values = {
-        "psnr": psnr(image, true),
-        "psnr_fg": foreground[torch.isfinite(foreground)],
-        "ssim": ssim(image, true),
-        "iou": mask_iou(opacity, mask),
-        "flip": flip(image, true),
+    seen = foreground[~foreground.isnan()].clamp(max=EQUAL)
+    cells: dict[str, Cell] = {
+        "psnr": float(psnr(image, true).clamp(max=EQUAL).mean()),
+        "psnr_fg": float(seen.mean()) if len(seen) else NO_FOREGROUND,
+        "ssim": float(ssim(image, true).mean()),
+        "iou": float(mask_iou(opacity, mask).mean()),
+        "flip": float(flip(image, true).mean()),
     }
-    cells: dict[str, Cell] = {name: float(value.mean()) for name, value in values.items()}
     lpips = _lpips()
     cells["lpips"] = float(lpips(image, true).mean()) if lpips is not None else NO_BACKBONE
     return cells
 
 
 def mean_scores(rows: Iterable[Mapping[str, Cell]]) -> dict[str, Cell]:
-    """Column means, to four digits; a column of text stays as it is."""
+    """Column means over the figures, to four digits; a column of nothing but text stays as it is."""
     rows = list(rows)
     means: dict[str, Cell] = {}
     for name in rows[0]:
-        figures = [value for row in rows if isinstance(value := row[name], float) and np.isfinite(value)]
+        figures = [value for row in rows if isinstance(value := row[name], float)]
         means[name] = round(float(np.mean(figures)), 4) if figures else rows[0][name]
     return means
 

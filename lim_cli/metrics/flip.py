@@ -44,9 +44,9 @@ def flip_map(
     pixels_per_degree: float = PIXELS_PER_DEGREE,
 ) -> Float[Tensor, "*batch height width"]:
     """The perceived difference of every pixel of two sRGB images in [0, 1]; symmetric in its arguments."""
-    both = [_opponent(_linear(x.reshape(-1, *x.shape[-3:]).clamp(0, 1).double())) for x in (image, truth)]
-    colour = _colour_difference(*both, pixels_per_degree)
-    features = _feature_difference(*both, pixels_per_degree)
+    shown, true = (_opponent(_linear(x.reshape(-1, *x.shape[-3:]).clamp(0, 1).double())) for x in (image, truth))
+    colour = _colour_difference(shown, true, pixels_per_degree)
+    features = _feature_difference(shown, true, pixels_per_degree)
     difference = colour ** (1 - features)  # eq. 15: where features differ, a difference of colour counts for more
     return difference.reshape(*image.shape[:-3], *image.shape[-2:]).to(image.dtype)
 

@@ -64,7 +64,7 @@ def test_picture_scores_of_a_known_difference() -> None:
     truth = np.full((2, 32, 32, 4), 255, np.uint8)
     truth[..., :16, 3] = 0  # right half: a white object on white
     same = picture_scores(truth, truth)
-    assert same["psnr"] == float("inf")
+    assert same["psnr"] == same["psnr_fg"] == 100
     assert (same["ssim"], same["iou"], same["flip"]) == (pytest.approx(1), 1.0, 0.0)
     darker = truth.copy()
     darker[..., :3] = 204  # 0.2 below white, inside only
@@ -72,11 +72,13 @@ def test_picture_scores_of_a_known_difference() -> None:
     assert cells["psnr_fg"] == pytest.approx(-10 * np.log10(0.04), abs=1e-3)
     assert cells["psnr"] == pytest.approx(-10 * np.log10(0.02), abs=1e-3)
     assert cells["iou"] == 1.0
+    empty = np.zeros_like(truth)
+    assert picture_scores(empty, empty)["psnr_fg"] == "no foreground"
 
 
 def test_means_pass_over_what_is_no_figure() -> None:
     assert mean_scores([{"a": 1.0, "b": "none"}, {"a": 2.0, "b": "none"}]) == {"a": 1.5, "b": "none"}
-    assert mean_scores([{"a": float("nan")}, {"a": 2.0}]) == {"a": 2.0}
+    assert mean_scores([{"a": "none"}, {"a": 2.0}]) == {"a": 2.0}
 
 
 def test_several_sets_have_a_mean_over_all_their_cases() -> None:
