@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from lim_cli.core.camera import Cameras
 from lim_cli.core.device import generator
@@ -31,6 +32,7 @@ def canonical_error(networks: Networks, count: int, *, gap: float, progress: Pro
     canonical point). Model units; `count` held-out objects, ends `gap` of the motion apart.
     """
     progress = progress or SilentProgress()
+    size = networks.canonical_lrm.config.encoder.image_size
     errors: dict[str, list[float]] = {"canonical_lim": [], "canonical_lrm_oracle": [], "standing_still": []}
     with progress.task("Judging canonical coordinates", count) as task:
         for number in range(count):
@@ -39,7 +41,7 @@ def canonical_error(networks: Networks, count: int, *, gap: float, progress: Pro
             start = rng.uniform() * (1 - gap)
             phases = np.array([start, start + gap / 2, start + gap])
             poses = drawn.normalised(phases, 0.9).poses(phases)
-            light, rig = random_light(rng), source_rig(rng, SIZE)
+            light, rig = random_light(rng), source_rig(rng, size)
             cameras = _cameras(rig)
             shots = [
                 [p.render(rig.world_from_camera[v], rig.intrinsics[v], rig.size, light, poses[0]) for v in range(4)]
@@ -104,6 +106,9 @@ def view_quality(
                 num_inference_steps=steps,
                 generator=generator(number),
             ).images
+            if made.shape[-1] != SIZE:
+                made = F.interpolate(made.flatten(0, 1), size=(SIZE, SIZE), mode="bilinear", antialias=True)
+                made = made.view_as(clip)
             ious.append(float(mask_iou(made[:, 1:, 3], clip[:, 1:, 3]).mean()))
             white = [x[:, :, :3] * x[:, :, 3:] + 1 - x[:, :, 3:] for x in (clip, made)]
             inside = psnr_foreground(white[1][:, 1:], white[0][:, 1:], clip[:, 1:, 3])

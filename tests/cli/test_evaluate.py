@@ -59,3 +59,22 @@ def test_refusals(words: list[str], said: str, tmp_path: Path, capsys: pytest.Ca
 def test_a_lim_that_is_not_there_is_missing_weights(tmp_path: Path) -> None:
     words = ["eval", "interpolation", "--count", "1", "--lim", f"x={tmp_path / 'absent'}", "--device", "cpu"]
     assert run(words) == 3
+
+
+@pytest.mark.parametrize(
+    ("what", "rows", "model"),
+    [
+        ("canonical", ["canonical_lim", "canonical_lrm_oracle", "standing_still"], "canonical_lim"),
+        ("views", ["generated"], "views"),
+    ],
+)
+def test_twins_and_views_report_alike(
+    what: str, rows: list[str], model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["eval", what, "--count", "1", "--json", "--device", "cpu", "-o", str(tmp_path / "report")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    (table,) = printed["result"].values()
+    assert list(table) == rows
+    assert all(value >= 0 for row in table.values() for value in row.values())
+    assert len(printed["weights"][model]) == 64
+    assert (tmp_path / "report" / "strip.png").is_file() == (what == "views")
