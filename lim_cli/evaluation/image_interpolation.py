@@ -36,10 +36,11 @@ def _premultiplied(rgba: np.ndarray) -> np.ndarray:
 
 def _flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Where each pixel of `source` is in `target`, both on white: xy displacements [h, w, 2], pixels."""
-    grey = [cv2.cvtColor(p[..., :3] + 1 - p[..., 3:], cv2.COLOR_RGB2GRAY).clip(0, 1) for p in (source, target)]
+    shown = [cv2.cvtColor(p[..., :3] + 1 - p[..., 3:], cv2.COLOR_RGB2GRAY).clip(0, 1) for p in (source, target)]
+    first, second = ((grey * 255 + 0.5).astype(np.uint8) for grey in shown)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
-    return np.asarray(search.calc(*((g * 255 + 0.5).astype(np.uint8) for g in grey), None), np.float32)
+    return np.asarray(search.calc(first, second, None), np.float32)  # type: ignore[call-overload]
 
 
 def _warped(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
