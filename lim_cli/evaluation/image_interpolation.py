@@ -40,6 +40,7 @@ def _flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     first, second = ((grey * 255 + 0.5).astype(np.uint8) for grey in shown)
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     search.setFinestScale(0)
+    # OpenCV makes the result where it is given None, which its types do not know
     return np.asarray(search.calc(first, second, None), np.float32)  # type: ignore[call-overload]
 
 
