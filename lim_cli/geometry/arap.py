@@ -5,8 +5,8 @@
          + temporal * sum_i |v_i - p_i|^2
 
 v are the vertices sought, t the matched targets with confidence c, r the rest shape, R_i a rotation per
-vertex and p a prediction. Local step: every R_i by SVD (`nearest_rotation`). Global step: one sparse linear system. Edge weights
-are scaled to a mean of one per vertex, so `stiffness` means the same on every mesh.
+vertex and p a prediction. Local step: every R_i by SVD (`nearest_rotation`). Global step: one sparse linear
+system. Edge weights are scaled to a mean of one per vertex, so `stiffness` means the same on every mesh.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def optical_flow(first: np.ndarray, second: np.ndarray, *, tolerance: float = 1.
     flow forth and back.
     """
     grey = [_grey(picture) for picture in (first, second)]
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     size = (first.shape[1], first.shape[0])
     forth, back = (
         cv2.resize(method.calc(a, b, None), size, interpolation=cv2.INTER_AREA) / FINER for a, b in (grey, grey[::-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numba
 import numpy as np
@@ -52,7 +53,7 @@ def self_intersecting(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     tree = cKDTree(centres)
     # faces of like size together, or a single large one would make neighbours of all
     bounds = np.quantile(reach, [0.0, 0.9, 0.99, 1.0])
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         mine = np.flatnonzero((reach >= low) & (reach <= high))
         for near in np.array_split(mine, max(1, len(mine) // 2000)):
             others = tree.query_ball_point(centres[near], reach[near] + high)

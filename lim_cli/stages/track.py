@@ -40,13 +40,15 @@ OUTLIER = 8.0
 class TrackConfig:
     """vertices: of the mesh. resolution: of marching cubes on the first triplane; step_resolution: on the others,
 
-    within the object's box. stiffness: of ARAP. smoothing: Taubin rounds on the first mesh.
+    within the object's box. stiffness: of ARAP. smoothing, polish: Taubin rounds on the first mesh, before and after
+    vertices are taken out: the latter reach the triplane's own texels, which show as stairs.
     largest_speed: model units per second a vertex may move, which rules out false matches.
     level: of the density logit at the surface; None takes the one that agrees best with the input's mattes.
     evaluations: at most so many times inside an interval run the networks; more output times lie on a smooth
-    curve through those. picture_rounds, picture_stiffness: of following the input's pixels; recognitions: how often
-    the mesh is then drawn in its own colours and compared with the picture. outline_rounds, outline_stiffness: of
-    fitting outlines to the input's mattes.
+    curve through those.
+    picture_rounds, picture_stiffness: of following the input's pixels. recognitions: how often the mesh is then
+    drawn in its own colours and compared with the picture; each time it may bend more.
+    outline_rounds, outline_stiffness: of fitting outlines to the input's mattes.
     """
 
     vertices: int = 10_000
@@ -55,13 +57,14 @@ class TrackConfig:
     stiffness: float = 5.0
     iterations: int = 3
     smoothing: int = 3
+    polish: int = 20
     samples: int = 16_000
     largest_speed: float = 6.0
     level: float | None = None
     evaluations: int = 2
-    picture_rounds: int = 6
+    picture_rounds: int = 4
     picture_stiffness: float = 1.0
-    recognitions: int = 2
+    recognitions: int = 3
     outline_rounds: int = 6
     outline_stiffness: float = 3.0
 
@@ -181,7 +184,7 @@ def first_mesh(
     mesh = cut(resolution=config.resolution, bounds=box_around(rough.vertices, 0.06)) if rough is not None else None
     if mesh is None:
         raise NoObjectError("No object was found in the first keyframe; check the matte (--matte) and the picture.")
-    mesh = simplify(smooth(mesh, config.smoothing), config.vertices)
+    mesh = smooth(simplify(smooth(mesh, config.smoothing), config.vertices), config.polish)
     fitted = _Tracer(mesh, config).fit_outline(mesh.vertices, evidence.real(moment))
     return Mesh(fitted, mesh.faces), level
 
@@ -339,15 +342,18 @@ class _Tracer:
         """`start` drawn to where the pixels that showed `last` went, and how sure that is [vertex] in [0, 1]."""
         if len(before) != len(after):  # a time without pictures
             return start, np.zeros(len(start), np.float32)
-        fitted, sure = self._fit_lines(start, followed(last.vertices, self.mesh.faces, before, after))
+        passes = self.config.recognitions
+        lines = followed(last.vertices, self.mesh.faces, before, after)
+        fitted, sure = self._fit_lines(start, lines, self.config.picture_stiffness * 2**passes)
         weight = self.colours[:, 3:]
         colours = np.concatenate([self.colours[:, :3] / np.maximum(weight, 1e-6), np.minimum(weight, 1.0)], 1)
-        for _ in range(self.config.recognitions):
-            fitted, again = self._fit_lines(fitted, recognised(fitted, self.mesh.faces, colours, after))
+        for left in reversed(range(passes)):  # limbs first swing as a whole, then bend
+            lines = recognised(fitted, self.mesh.faces, colours, after)
+            fitted, again = self._fit_lines(fitted, lines, self.config.picture_stiffness * 2**left)
             sure = np.maximum(sure, again)
         return fitted, sure
 
-    def _fit_lines(self, start: np.ndarray, lines: SightLines) -> tuple[np.ndarray, np.ndarray]:
+    def _fit_lines(self, start: np.ndarray, lines: SightLines, stiffness: float) -> tuple[np.ndarray, np.ndarray]:
         fitted = start
         for n in range(self.config.picture_rounds):
             if n == 1:  # once all lines have had their say, those that do not fit in lose theirs
@@ -356,7 +362,7 @@ class _Tracer:
                 fitted,
                 lines.targets(fitted),
                 lines.trust(len(start)),
-                stiffness=self.config.picture_stiffness,
+                stiffness=stiffness,
                 iterations=2,
                 prediction=start,
                 temporal=0.02,

@@ -38,4 +38,4 @@ def test_two_balls_cut_each_other_along_a_ring_only() -> None:
     assert 40 < cut.sum() < 0.2 * len(faces)
     assert np.abs(centres[cut, 0] - 0.5).max() < 0.15
     ring = np.abs(np.linalg.norm(centres - [1.0, 0.013, 0.007], axis=1) - 1) < 0.02
-    assert cut[:len(BALL.faces)][ring[:len(BALL.faces)]].mean() > 0.9
+    assert cut[: len(BALL.faces)][ring[: len(BALL.faces)]].mean() > 0.9
