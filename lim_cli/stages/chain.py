@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,9 @@ from lim_cli.core.config import to_plain
 from lim_cli.core.errors import InputError, InterruptedRun
 from lim_cli.core.progress import Progress
 from lim_cli.data.scene_folder import is_scene_folder
+from lim_cli.geometry.track_quality import TrackQuality, track_quality
 from lim_cli.stages import export
-from lim_cli.stages.agreement import silhouette_iou
+from lim_cli.stages.agreement import input_psnr_fg, silhouette_iou
 from lim_cli.stages.config import ReconstructConfig
 from lim_cli.stages.export import ExportConfig
 from lim_cli.stages.failures import explained
@@ -32,7 +34,9 @@ class ReconstructResult:
     """What came of a reconstruction.
 
     silhouette_iou: mean overlap with the input mattes, from the input cameras; still_iou: the same for the first
-    frame's mesh held still. seconds: of each stage; 0 where an earlier result served.
+    frame's mesh held still. input_psnr_fg: of the textured mesh against the input's own pictures, dB; None where
+    their mattes are empty. mesh: faces turned over, self-intersections, volume. seconds: of each stage; 0 where an
+    earlier result served.
     """
 
     output: Path
@@ -45,6 +49,8 @@ class ReconstructResult:
     size_bytes: int
     silhouette_iou: float
     still_iou: float
+    input_psnr_fg: float | None
+    mesh: TrackQuality
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
@@ -179,11 +185,15 @@ def _written(steps: Steps, output: Path, config: ExportConfig, preview: Path | N
         )
     steps.seconds["export"] = round(time.monotonic() - began, 2)
     track = textured.textured.track
-    with progress.task("Comparing silhouettes", 2) as task:
+    with progress.task("Comparing with the input", 4) as task:
         overlaps = []
         for still in (False, True):
             overlaps.append(round(silhouette_iou(track, views, clip, still=still), 4))
             task.advance()
+        likeness = input_psnr_fg(textured.textured, views, clip)
+        task.advance()
+        quality = track_quality(steps.load_track().track)
+        task.advance()
     return ReconstructResult(
         output=output,
         preview=preview,
@@ -195,6 +205,8 @@ def _written(steps: Steps, output: Path, config: ExportConfig, preview: Path | N
         size_bytes=info.size_bytes,
         silhouette_iou=overlaps[0],
         still_iou=overlaps[1],
+        input_psnr_fg=None if math.isnan(likeness) else round(likeness, 2),
+        mesh=quality,
         seconds=dict(steps.seconds),
     )
 

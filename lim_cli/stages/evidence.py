@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from lim_cli.artifacts.store import ClipArtifact, ViewsArtifact
+from lim_cli.geometry.sight_lines import Picture
 from lim_cli.geometry.silhouettes import Silhouette
 
 SIZE = 256
@@ -36,6 +37,24 @@ class Evidence:
         cameras = self._views.cameras_at(0).resized((SIZE, SIZE))
         pose, intrinsics = cameras.world_from_camera[0].numpy(), cameras.intrinsics[0].numpy()
         return _silhouettes([(self._clip.rgba[index, ..., 3], pose, intrinsics)], 0.5)
+
+    def pictures(self, time: float) -> list[Picture]:
+        """The input's own pictures at `time`, SIZE pixels on a side; empty where there is none."""
+        if self._clip is None:
+            index = _at(self._views.keyframe_times, time)
+            if index is None:
+                return []
+            rgba, cameras = self._views.rgba[index], self._views.cameras_at(index)
+        else:
+            index = _at(self._clip.times, time)
+            if index is None:
+                return []
+            rgba, cameras = self._clip.rgba[index : index + 1], self._views.cameras_at(0)
+        cameras = cameras.resized((SIZE, SIZE))
+        return [
+            Picture(_resized(picture), cameras.world_from_camera[v].numpy(), cameras.intrinsics[v].numpy())
+            for v, picture in enumerate(rgba)
+        ]
 
     def loose(self, time: float) -> list[Silhouette]:
         """What generated views show at `time`: agreement is asked for only roughly."""
@@ -67,6 +86,17 @@ def _silhouettes(pictures: list[tuple[np.ndarray, np.ndarray, np.ndarray]], tole
         if matte.any():
             found.append(Silhouette.of(matte, pose, intrinsics, tolerance=tolerance))
     return found
+
+
+def _resized(rgba: np.ndarray) -> np.ndarray:
+    """A picture [h, w, 4] at SIZE; colours are averaged by opacity."""
+    if rgba.shape[:2] == (SIZE, SIZE):
+        return rgba
+    premultiplied = rgba.astype(np.float32)
+    premultiplied[..., :3] *= premultiplied[..., 3:] / 255
+    small = cv2.resize(premultiplied, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    small[..., :3] *= 255 / np.maximum(small[..., 3:], 1)
+    return np.asarray(small.round().clip(0, 255), np.uint8)
 
 
 def _at(times: np.ndarray, time: float) -> int | None:

@@ -18,12 +18,13 @@ FIRST_MESH = "first_mesh"
 class Traced:
     """One interval: its moments [moment] in seconds, and for each shapes [vertex, 3] and sureness [vertex] float32.
 
-    The last of them is all that the next interval builds on.
+    The last of them, and the colours [vertex, 4] the tracer remembers, are all that the next interval builds on.
     """
 
     moments: list[float]
     shapes: list[np.ndarray]
     sureness: list[np.ndarray]
+    colours: np.ndarray
 
 
 def kept_first_mesh(pieces: Pieces, make: Callable[[], tuple[Mesh, float]]) -> tuple[Mesh, float]:
@@ -44,9 +45,9 @@ def kept_first_mesh(pieces: Pieces, make: Callable[[], tuple[Mesh, float]]) -> t
 def load_traced(pieces: Pieces, interval: int) -> Traced | None:
     """An interval as kept, or None."""
     stored = pieces.load(_name(interval))
-    return (
-        None if stored is None else Traced(stored["moments"].tolist(), list(stored["shapes"]), list(stored["sureness"]))
-    )
+    if stored is None:
+        return None
+    return Traced(stored["moments"].tolist(), list(stored["shapes"]), list(stored["sureness"]), stored["colours"])
 
 
 def save_traced(pieces: Pieces, interval: int, traced: Traced) -> None:
@@ -58,7 +59,8 @@ def save_traced(pieces: Pieces, interval: int, traced: Traced) -> None:
     shapes = np.stack(traced.shapes)
     require_finite(f"A vertex traced from keyframe {interval} on", shapes)
     moments, sureness = np.asarray(traced.moments, np.float64), np.stack(traced.sureness)
-    pieces.save(_name(interval), {"moments": moments, "shapes": shapes, "sureness": sureness})
+    kept = {"moments": moments, "shapes": shapes, "sureness": sureness, "colours": traced.colours}
+    pieces.save(_name(interval), kept)
 
 
 def _name(interval: int) -> str:
