@@ -46,6 +46,11 @@ class Output:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
+    def line(self, plain: Mapping[str, Any], text: str) -> None:
+        """One of many results: `plain` as one line of JSON if asked for, else `text`."""
+        sys.stdout.write((json.dumps(plain, default=str) if self.as_json else text) + "\n")
+        sys.stdout.flush()
+
     def stages(self, run: Path, seconds: Mapping[str, float]) -> None:
         """What stages run alone say: their folders and seconds."""
         plain = {"run": str(run), "seconds": dict(seconds)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -23,6 +22,7 @@ from lim_cli.geometry.silhouettes import Silhouette, outline_pull
 from lim_cli.geometry.temporal_smoothing import smooth_track
 from lim_cli.models.lim import InterpolationState, state_of
 from lim_cli.models.lrm import encode_canonical
+from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.interpolate import load_interval
 from lim_cli.stages.intervals import Interval
@@ -30,31 +30,6 @@ from lim_cli.stages.networks import Networks, batched
 from lim_cli.stages.surface import FieldQuery, NoObjectError, agreeing_level, box_around, triplane_surface
 
 STAGE_VERSION = 2
-
-
-@dataclass(frozen=True)
-class TrackConfig:
-    """vertices: of the mesh. resolution: of marching cubes on the first triplane; step_resolution: on the others,
-
-    within the object's box. stiffness: of ARAP. smoothing: Taubin rounds on the first mesh.
-    largest_speed: model units per second a vertex may move, which rules out false matches.
-    level: of the density logit at the surface; None takes the one that agrees best with the input's mattes.
-    evaluations: at most so many times inside an interval run the networks; more output times lie on a smooth
-    curve through those. outline_rounds, outline_stiffness: of fitting outlines to the input's mattes.
-    """
-
-    vertices: int = 10_000
-    resolution: int = 144
-    step_resolution: int = 88
-    stiffness: float = 5.0
-    iterations: int = 3
-    smoothing: int = 3
-    samples: int = 16_000
-    largest_speed: float = 6.0
-    level: float | None = None
-    evaluations: int = 2
-    outline_rounds: int = 6
-    outline_stiffness: float = 3.0
 
 
 def run(
