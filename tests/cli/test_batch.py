@@ -22,9 +22,7 @@ Lim = Callable[..., tuple[int, list[dict[str, Any]]]]
 
 
 @pytest.fixture
-def lim(
-    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Lim:
+def lim(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Lim:
     """Runs `lim reconstruct ... --json` in a folder of its own; returns the exit code and what it printed."""
     monkeypatch.setenv("LIM_WEIGHTS", str(tiny_weights))
     monkeypatch.delenv("LIM_DEBUG", raising=False)
