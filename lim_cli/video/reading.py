@@ -221,7 +221,9 @@ def _existing(path: Path | str) -> Path:
 def _pictures_of(folder: Path) -> list[Path]:
     files = list_pictures(folder)
     if not files:
-        raise InputError(f"{folder} holds no pictures; give a folder of PNG, JPEG or WebP frames, or a video file.")
+        raise InputError(
+            f"{folder} holds no pictures; give a folder of PNG, JPEG or WebP frames, a video file, or '{folder}/*.mp4'."
+        )
     return files
 
 

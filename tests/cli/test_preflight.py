@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from clips import disc_clip, posed_scene
+from clips import disc_clip
 from odd_clips import disc_frames, write_clip
 
 from lim_cli.cli.jobs import Job
 from lim_cli.cli.preflight import check_job, check_weights
 from lim_cli.cli.settings import resolve
-from lim_cli.core.errors import ConfigError, LimError, OutputError, WeightsError
+from lim_cli.core.errors import OutputError, WeightsError
 
 SCRIPT = """
 import contextlib, io, json, sys
@@ -36,7 +36,7 @@ def test_nothing_that_fails_waits_for_torch(tmp_path: Path, tiny_weights: Path) 
 
     clip = str(disc_clip(tmp_path / "clip", frames=2))
     whole = write_clip(tmp_path / "whole.mp4", disc_frames(8), pixel_format="yuv420p").read_bytes()
-    scene = posed_scene(tmp_path / "scene", times=1)
+    scene = disc_clip(tmp_path / "scene", frames=1)
     (scene / "transforms.json").write_text('{"frames": [')
     (tmp_path / "blank").mkdir()
     (tmp_path / "no weights").mkdir()
@@ -97,36 +97,12 @@ def test_weights_that_are_cut_off(tiny_weights: Path, tmp_path: Path) -> None:
         check_weights(settings, generates=False)
 
 
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({}, None),
-        ({"matte": "background"}, LimError),
-        ({"device": "tpu"}, ConfigError),
-    ],
-)
-def test_a_job_that_can_start(
-    tmp_path: Path,
-    tiny_weights: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    options: dict[str, str],
-    error: type[Exception] | None,
-) -> None:
-    monkeypatch.setenv("LIM_WEIGHTS", str(tiny_weights))
-    clip = disc_clip(tmp_path / "clip", frames=2)
-    job, settings = Job(clip, tmp_path / "a.glb"), resolve([("", options)])
-    if error is None:
-        check_job(job, settings)
-        return
-    with pytest.raises(error):
-        check_job(job, settings)
-
-
-def test_results_that_would_replace_folders(
+def test_a_result_that_would_replace_a_folder(
     tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIM_WEIGHTS", str(tiny_weights))
     clip = disc_clip(tmp_path / "clip", frames=1)
+    check_job(Job(clip, tmp_path / "a.glb", preview=tmp_path / "b.mp4"), resolve([]))
     (tmp_path / "a.mp4").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
         check_job(Job(clip, tmp_path / "a.glb", preview=tmp_path / "a.mp4"), resolve([]))
