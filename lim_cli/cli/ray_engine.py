@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import socket
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +20,7 @@ from lim_cli.core.errors import ConfigError, MissingError
 RETRIES = 3
 """How often a clip is begun anew after its worker died."""
 ADDRESS_NAME = "RAY_ADDRESS"
+SECONDS_TO_CONNECT = 10.0
 
 
 def connect(address: str | None) -> Any:
@@ -31,13 +35,21 @@ def connect(address: str | None) -> Any:
         raise MissingError("--engine ray needs the ray package; run `pip install 'lim-cli[ray]'`.") from None
     wanted = address or os.environ.get(ADDRESS_NAME) or "auto"
     try:
+        if ":" in wanted:
+            _knock(wanted)
         ray.init(address=wanted, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         place = "on this machine" if wanted == "auto" else f"at {wanted}"
         raise ConfigError(
             f"There is no Ray cluster {place}; start one with `ray start --head`, or give its --ray-address."
         ) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raises OSError or ValueError if nobody listens at host:port; Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_CONNECT).close()
 
 
 def run_on_ray(
@@ -58,9 +70,10 @@ def run_on_ray(
     task = ray.remote(max_retries=RETRIES, num_cpus=1, num_gpus=gpus)(attempt)
     waiting = {task.remote(_absolute(job), settings, fresh=fresh): job for job in jobs}
     try:
-        while waiting:
-            (ready,), _ = ray.wait(list(waiting), num_returns=1)
-            yield _outcome(ray, ready, waiting.pop(ready))
+        with contextlib.redirect_stdout(sys.stderr):  # where Ray says that a worker died
+            while waiting:
+                (ready,), _ = ray.wait(list(waiting), num_returns=1)
+                yield _outcome(ray, ready, waiting.pop(ready))
     finally:
         for reference in waiting:
             ray.cancel(reference, force=True)
