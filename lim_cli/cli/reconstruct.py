@@ -28,7 +28,7 @@ def reconstruct(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Videos, image folders (RGBA is kept as matte), scene folders (transforms.json), patterns such as "
             "'clips/*.mp4', or - for a video on standard input.",
             show_default=False,
@@ -96,13 +96,15 @@ def reconstruct(
     """
     from lim_cli.cli.jobs import plan_jobs
     from lim_cli.cli.preflight import check_batch
-    from lim_cli.cli.settings import read_settings
+    from lim_cli.cli.settings import DEFAULT_FILE, read_settings
     from lim_cli.core.errors import ConfigError
 
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
 
     # 1. The options, from all their sources.
     settings = read_settings(context, config, set_)
+    if DEFAULT_FILE.is_file():
+        sink.log(f"Options from {DEFAULT_FILE} are in force.")
     command = settings.command
     if not command.input or command.output is None:
         missing = "INPUT, a video or a folder of pictures" if not command.input else "-o OUT.glb"
