@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lim_cli.cli import record
 from lim_cli.cli.failure import explain
 from lim_cli.cli.jobs import STDIN, Job
-from lim_cli.cli.preflight import check_job, check_weights, is_posed
+from lim_cli.cli.preflight import check_job
 from lim_cli.cli.settings import Settings
 from lim_cli.core.errors import InputError, InterruptedRun
 from lim_cli.core.progress import Progress, SilentProgress
@@ -82,8 +82,8 @@ def reconstruct(
         LimError: with one sentence that says what to do.
     """
     with _at_hand(job.input_path) as path:
-        check_job(Job(path, job.output, job.workdir, job.preview), settings)
-        described = record.describe(job, path, settings)
+        release = check_job(Job(path, job.output, job.workdir, job.preview), settings)
+        described = record.describe(job, path, settings, release)
         if keep_current and record.is_current(job, described):
             return None
         from lim_cli.core.device import choose_device  # torch from here on
@@ -97,9 +97,7 @@ def reconstruct(
             workdir=job.workdir,
             fresh=fresh,
             preview=job.preview,
-            networks=_networks(
-                device, check_weights(settings, generates=not is_posed(path)), settings.config.views_model
-            ),
+            networks=_networks(device, release, settings.config.views_model),
             progress=progress or SilentProgress(),
         )
         record.write(job, {**described, "device": device})

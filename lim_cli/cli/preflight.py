@@ -32,8 +32,10 @@ def check_batch(plan: Plan, settings: Settings) -> None:
     check_weights(settings, generates=not all(is_posed(job.input_path) for job in plan.mine))
 
 
-def check_job(job: Job, settings: Settings) -> None:
+def check_job(job: Job, settings: Settings) -> Path:
     """Raises what would stop the job at once or only at its end; takes part of a second and needs no torch.
+
+    Returns the release of weights that it will use.
 
     Raises:
         InputError, OutputError, WeightsError, MissingError, ConfigError: the input cannot be decoded or holds no
@@ -49,8 +51,9 @@ def check_job(job: Job, settings: Settings) -> None:
         from lim_cli.video.writing import check_encoder
 
         check_encoder(job.preview)
-    check_weights(settings, generates=not is_posed(job.input_path))
+    release = check_weights(settings, generates=not is_posed(job.input_path))
     check_content(job.input_path, settings.config)
+    return release
 
 
 def check_content(path: Path, config: ReconstructConfig) -> None:

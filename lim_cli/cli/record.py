@@ -11,7 +11,7 @@ from typing import Any
 
 import lim_cli
 from lim_cli.cli.jobs import STDIN, Job
-from lim_cli.cli.preflight import MODELS, check_weights, is_posed
+from lim_cli.cli.preflight import MODELS, is_posed
 from lim_cli.cli.settings import RECORD, Settings, absolute_folder
 from lim_cli.core.config import to_plain
 from lim_cli.core.files import atomic_path, hash_file, hash_json, hash_tree
@@ -26,13 +26,14 @@ def config_path(output: Path) -> Path:
     return output.with_suffix(".config.json")
 
 
-def describe(job: Job, path: Path, settings: Settings) -> dict[str, Any]:
+def describe(job: Job, path: Path, settings: Settings, release: Path) -> dict[str, Any]:
     """All options of one clip, and hashes of what went in. `path` is where the input lies; for STDIN a copy.
+
+    release: of the weights, its folder.
 
     Folders are absolute, the release is named, and so is the node of the file, so that the same bytes come out.
     """
     config = settings.config
-    release = check_weights(settings, generates=not is_posed(path))
     hashes = {"input": hash_tree(path)}
     if Path(config.ingest.matte).is_dir():
         hashes["matte"] = hash_tree(Path(config.ingest.matte))
