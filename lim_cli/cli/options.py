@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from lim_cli.cli.settings import Settings
     from lim_cli.stages.networks import Networks
 
 RunArgument = Annotated[
@@ -22,6 +23,16 @@ ReleaseOption = Annotated[str | None, typer.Option("--release", help="Release of
 ViewsModelOption = Annotated[
     str | None,
     typer.Option("--views-model", help="Another view generator: a diffusers folder, or a hub id.", show_default=False),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="A .toml or .json file of options, stronger than ./lim.toml.", show_default=False),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="A.B=C", help="Any option of any stage, such as track.stiffness=3.", show_default=False
+    ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of every random choice.", min=0)]
 FpsOption = Annotated[float, typer.Option(help="Output frames per second.", min=0.01, max=240)]
@@ -86,3 +97,11 @@ def load_networks(
     from lim_cli.stages.networks import Networks
 
     return Networks(choose_device(device), weights=weights, release=release, views_model=views_model, needs=needs)
+
+
+def networks_of(settings: Settings, *needs: str) -> Networks:
+    """`load_networks` with the device, weights and view generator of a command's settings."""
+    config = settings.config
+    return load_networks(
+        settings.command.device, settings.weights, config.release, *needs, views_model=config.views_model
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lim_cli.core.camera import OPENGL_FROM_OPENCV
+from lim_cli.core.axes import OPENGL_FROM_OPENCV
 from lim_cli.core.errors import InputError
 from lim_cli.video.clip import LARGEST_SIDE
 

@@ -22,8 +22,7 @@ from lim_cli.data.scene_folder import is_scene_folder
 from lim_cli.geometry.track_quality import TrackQuality, track_quality
 from lim_cli.stages import export
 from lim_cli.stages.agreement import input_psnr_fg, silhouette_iou
-from lim_cli.stages.config import ReconstructConfig
-from lim_cli.stages.export import ExportConfig
+from lim_cli.stages.config import ExportConfig, ReconstructConfig
 from lim_cli.stages.failures import explained
 from lim_cli.stages.networks import MODELS, Networks
 from lim_cli.stages.steps import Steps, open_run, take_in
@@ -115,12 +114,14 @@ def reconstruct(
     fresh: bool = False,
     preview: Path | None = None,
     weights: Path | None = None,
+    networks: Networks | None = None,
     progress: Progress | None = None,
 ) -> ReconstructResult:
     """Video, image folder or scene folder to one animated, textured GLB.
 
     workdir: keeps finished stages, and finished pieces of a stage that was cut off, so that a rerun resumes; without
     it they are temporary.
+    networks: models kept from an earlier clip, in place of `device`, `weights` and the config's release.
 
     Raises:
         InputError, OutputError, OutOfMemoryError, WeightsError, NumericalError, InterruptedRun: each with one sentence
@@ -128,17 +129,18 @@ def reconstruct(
     """
     if not input_path.exists():
         raise InputError(f"There is no {input_path}; give a video, an image folder or a scene folder.")
-    networks = Networks(
-        device,
-        weights=weights,
-        release=config.release,
-        views_model=config.views_model,
-        needs=models_for(input_path),
-    )
+    if networks is None:
+        networks = Networks(
+            device,
+            weights=weights,
+            release=config.release,
+            views_model=config.views_model,
+            needs=models_for(input_path),
+        )
     with resumable(workdir), open_run(workdir, fresh=fresh) as run:
         chain = Chain(run, input_path, config, networks, progress=progress)
         chain.texture()  # 00 to 50
-        return write_result(chain.steps, output, config.export(output.stem), preview=preview)  # 70
+        return write_result(chain.steps, output, config.export, preview=preview)  # 70
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -16,21 +15,13 @@ from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.export.gltf import ExportInfo, write_glb
 from lim_cli.export.preview import iterate_preview
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
+from lim_cli.stages.config import ExportConfig
 from lim_cli.stages.failures import require_finite
 from lim_cli.stages.views import camera_distance
 from lim_cli.video.writing import write_video
 
 PREVIEW_SIZE = 256
 PREVIEW_FPS = 15.0
-
-
-@dataclass(frozen=True)
-class ExportConfig:
-    """name: of the node in the file. quantize, sparse: see `export.gltf`."""
-
-    name: str = "object"
-    quantize: bool = False
-    sparse: bool = False
 
 
 def run(texture: TextureArtifact, views: ViewsArtifact, config: ExportConfig, output: Path) -> ExportInfo:
@@ -43,7 +34,9 @@ def run(texture: TextureArtifact, views: ViewsArtifact, config: ExportConfig, ou
     textured = in_world(texture.textured, views.world_from_model)
     require_finite("A vertex of the result", textured.track.vertices)
     with atomic_path(output) as partial:
-        return write_glb(partial, textured, name=config.name, quantize=config.quantize, sparse=config.sparse)
+        return write_glb(
+            partial, textured, name=config.name or output.stem, quantize=config.quantize, sparse=config.sparse
+        )
 
 
 def in_world(textured: TexturedTrack, world_from_model: np.ndarray) -> TexturedTrack:

@@ -20,14 +20,10 @@ from lim_cli.core.files import hash_tree
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.scene_folder import is_scene_folder
 from lim_cli.stages import ingest, keyframes, posed, texture, track, views
+from lim_cli.stages.config import IngestConfig, PosedConfig, TextureConfig, TrackConfig, ViewsConfig
 from lim_cli.stages.failures import explained
-from lim_cli.stages.ingest import IngestConfig
 from lim_cli.stages.intervals import output_times
 from lim_cli.stages.networks import Networks
-from lim_cli.stages.posed import PosedConfig
-from lim_cli.stages.texture import TextureConfig
-from lim_cli.stages.track import TrackConfig
-from lim_cli.stages.views import ViewsConfig
 
 MADE_BY = {
     "clip": "lim ingest INPUT --workdir {run}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,20 +14,13 @@ from lim_cli.geometry.mesh import Mesh, TexturedTrack, TrackedMesh
 from lim_cli.geometry.texture_baking import TextureCoverage, bake_texture
 from lim_cli.geometry.texture_projection import Observation
 from lim_cli.geometry.uv_atlas import unwrap
+from lim_cli.stages.config import TextureConfig
 from lim_cli.stages.failures import require_finite
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.surface import FieldQuery
 
 STAGE_VERSION = 1
 GENERATED_WEIGHT = 0.25
-
-
-@dataclass(frozen=True)
-class TextureConfig:
-    """size: side in pixels. observations: at most so many instants are projected."""
-
-    size: int = 1024
-    observations: int = 24
 
 
 def run(

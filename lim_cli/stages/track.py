@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -26,6 +25,7 @@ from lim_cli.geometry.silhouettes import Silhouette, outline_pull
 from lim_cli.geometry.temporal_smoothing import smooth_track
 from lim_cli.models.lim import InterpolationState, state_of
 from lim_cli.models.lrm import encode_canonical
+from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.interpolate import load_interval
 from lim_cli.stages.intervals import Interval
@@ -36,39 +36,6 @@ from lim_cli.stages.traced import Traced, kept_first_mesh, load_traced, save_tra
 STAGE_VERSION = 3
 OUTLIER = 8.0
 """Pixels off at which what a picture says of a vertex loses three quarters of its weight."""
-
-
-@dataclass(frozen=True)
-class TrackConfig:
-    """vertices: of the mesh. resolution: of marching cubes on the first triplane; step_resolution: on the others,
-
-    within the object's box. stiffness: of ARAP. smoothing, polish: Taubin rounds on the first mesh, before and after
-    vertices are taken out: the latter reach the triplane's own texels, which show as stairs.
-    largest_speed: model units per second a vertex may move, which rules out false matches.
-    level: of the density logit at the surface; None takes the one that agrees best with the input's mattes.
-    evaluations: at most so many times inside an interval run the networks; more output times lie on a smooth
-    curve through those.
-    picture_rounds, picture_stiffness: of following the input's pixels. recognitions: how often the mesh is then
-    drawn in its own colours and compared with the picture; each time it may bend more.
-    outline_rounds, outline_stiffness: of fitting outlines to the input's mattes.
-    """
-
-    vertices: int = 10_000
-    resolution: int = 144
-    step_resolution: int = 88
-    stiffness: float = 5.0
-    iterations: int = 3
-    smoothing: int = 3
-    polish: int = 20
-    samples: int = 16_000
-    largest_speed: float = 6.0
-    level: float | None = None
-    evaluations: int = 2
-    picture_rounds: int = 4
-    picture_stiffness: float = 1.0
-    recognitions: int = 3
-    outline_rounds: int = 6
-    outline_stiffness: float = 3.0
 
 
 def run(

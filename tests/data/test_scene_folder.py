@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lim_cli.core.camera import OPENGL_FROM_OPENCV, Cameras, orbit_pose
+from lim_cli.core.axes import OPENGL_FROM_OPENCV
+from lim_cli.core.camera import Cameras, orbit_pose
 from lim_cli.core.errors import InputError, OutputError
 from lim_cli.core.rays import camera_rays
 from lim_cli.data.scene import Scene, SceneKeyframe
