@@ -20,8 +20,8 @@ from lim_cli.geometry.skinning_bones import Fit, cluster_bones, move_bones, move
 from lim_cli.geometry.skinning_weights import fit_weights
 
 INFLUENCES = 4
-MOST_ROUNDS = 12
-ENOUGH = 0.01
+MOST_ROUNDS = 16
+ENOUGH = 0.006
 """Rounds end when one lowers the sum of squares by less than this part."""
 
 
@@ -48,7 +48,7 @@ class Skinning:
 class SkinError:
     """Distances between skinned and given vertices over all times, in parts of the object's size.
 
-    The size is the longest side of the first frame's bounding box.
+    The size is the diagonal of the first frame's bounding box.
     """
 
     rms: float
@@ -95,8 +95,8 @@ def skin_error(vertices: np.ndarray, skin: Skinning) -> SkinError:
 
 
 def object_size(vertices: np.ndarray) -> float:
-    """The longest side of the bounding box of the first frame of [time, vertex, 3]."""
-    return float(np.ptp(vertices[0], axis=0).max())
+    """The diagonal of the bounding box of the first frame of [time, vertex, 3]."""
+    return float(np.linalg.norm(np.ptp(vertices[0], axis=0)))
 
 
 def _unique_trajectories(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

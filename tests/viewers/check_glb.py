@@ -5,7 +5,7 @@
     PYTHONPATH=. python tests/viewers/check_glb.py out.glb [--shots FOLDER]
 
 Prints one JSON line per file and viewer; exits with 1 when the validator finds an error or a warning, or a
-viewer puts a vertex more than 1e-4 of the object's size from where `lim_cli.export.inspect` puts it.
+viewer puts a vertex more than 1e-4 of the object's size from where `lim_cli.export.glb_playback` puts it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from lim_cli.export.inspect import inspect_glb, read_back
+from lim_cli.export.glb_playback import AnimatedGlb
 
 HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-4
@@ -53,7 +53,8 @@ def compare(viewer: str, path: Path, shots: Path | None = None, *, shares: Seque
 
     shares: the times, in parts of the animation's length.
     """
-    times = [inspect_glb(path).duration * share for share in shares]
+    glb = AnimatedGlb(path)
+    times = [float(glb.key_times[-1]) * share for share in shares]
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "positions.json"
         marks = [f"{time:.9f}" for time in times]
@@ -72,7 +73,7 @@ def compare(viewer: str, path: Path, shots: Path | None = None, *, shares: Seque
         result = json.loads(output.read_text())
     worst = 0.0
     for time, flat in zip(times, result["positions"], strict=True):
-        ours, theirs = read_back(path, time), np.asarray(flat).reshape(-1, 3)
+        ours, theirs = glb.vertices(time), np.asarray(flat).reshape(-1, 3)
         size = float(np.linalg.norm(np.ptp(ours, axis=0)))
         worst = max(worst, _distance(viewer, ours, theirs) / size)
     return {
