@@ -9,6 +9,11 @@ import json
 import sys
 
 import bpy
+import numpy
+
+# Debian pairs Blender 3.4, whose importer says numpy.bool, with a numpy that has dropped that name.
+if not hasattr(numpy, "bool"):
+    numpy.bool = bool
 
 
 def main() -> None:

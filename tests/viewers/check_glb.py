@@ -1,7 +1,7 @@
 """Compares our reading of GLB files with the Khronos validator, three.js and Blender.
 
     cd tests/viewers && npm install && cd ../..
-    apt-get install -y chromium blender
+    apt-get install -y chromium blender python3-numpy
     PYTHONPATH=. python tests/viewers/check_glb.py out.glb [--shots FOLDER]
 
 Prints one JSON line per file and viewer; exits with 1 when the validator finds an error or a warning, or a
