@@ -51,6 +51,8 @@ def reconstruct(
     texture_size: options.TextureSizeOption = 1024,
     quantize: options.QuantizeOption = False,
     sparse: options.SparseOption = False,
+    anim: options.AnimOption = "morph",
+    bones: options.BonesOption = 32,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
@@ -104,6 +106,8 @@ def reconstruct(
         release=release,
         quantize=quantize,
         sparse=sparse,
+        anim=anim,
+        bones=bones,
         ingest=IngestConfig(
             matte=matte, **options.given(start=start, end=end, input_fps=input_fps, max_frames=max_frames)
         ),

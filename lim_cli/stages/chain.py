@@ -16,6 +16,7 @@ from lim_cli.core.config import to_plain
 from lim_cli.core.errors import InputError
 from lim_cli.core.progress import Progress
 from lim_cli.data.scene_folder import is_scene_folder
+from lim_cli.geometry.skinning import SkinError
 from lim_cli.stages import export
 from lim_cli.stages.agreement import silhouette_iou
 from lim_cli.stages.config import ReconstructConfig
@@ -29,7 +30,8 @@ class ReconstructResult:
     """What came of a reconstruction.
 
     silhouette_iou: mean overlap with the input mattes, from the input cameras; still_iou: the same for the first
-    frame's mesh held still. seconds: of each stage; 0 where an earlier result served.
+    frame's mesh held still. skin_output, skin_error, parts, interpolation_error: see `stages.export.Exported`.
+    seconds: of each stage; 0 where an earlier result served.
     """
 
     output: Path
@@ -42,12 +44,17 @@ class ReconstructResult:
     size_bytes: int
     silhouette_iou: float
     still_iou: float
+    parts: int = 1
+    interpolation_error: float = 0.0
+    skin_output: Path | None = None
+    skin_error: SkinError | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """JSON values."""
         plain: dict[str, Any] = {**to_plain(self), "output": str(self.output)}
         plain["preview"] = str(self.preview) if self.preview else None
+        plain["skin_output"] = str(self.skin_output) if self.skin_output else None
         return plain
 
 
@@ -144,7 +151,7 @@ def write_result(steps: Steps, output: Path, config: ExportConfig, *, preview: P
     progress = steps.progress
     textured, views, clip = steps.load_texture(), steps.load_views(), steps.load_clip()
     began = time.monotonic()
-    with progress.task("Writing the GLB", 1) as task:
+    with progress.task(f"Writing the {config.format.upper()}", 1) as task:
         info = export.run(textured, views, config, output)
         task.advance()
     if preview is not None:
@@ -169,6 +176,10 @@ def write_result(steps: Steps, output: Path, config: ExportConfig, *, preview: P
         size_bytes=info.size_bytes,
         silhouette_iou=overlaps[0],
         still_iou=overlaps[1],
+        parts=info.parts,
+        interpolation_error=info.interpolation_error,
+        skin_output=info.skin_output,
+        skin_error=info.skin_error,
         seconds=dict(steps.seconds),
     )
 

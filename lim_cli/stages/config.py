@@ -36,6 +36,8 @@ class ReconstructConfig:
     release: str | None = None
     quantize: bool = False
     sparse: bool = False
+    anim: str = "morph"
+    bones: int = 32
     ingest: IngestConfig = field(default_factory=IngestConfig)
 
     def __post_init__(self) -> None:
@@ -47,6 +49,7 @@ class ReconstructConfig:
         _require(1 <= self.steps <= 1000, f"steps must be in [1, 1000], got {self.steps}")
         _require(-90 < self.elevation < 90, f"elevation must be in (-90, 90), got {self.elevation}")
         _require(1 <= view <= 150, f"field_of_view must be in [1, 150] degrees, got {view}")
+        self.export("object")  # refuses what it does not know
         _require(0 <= self.seed < 2**63, f"seed must be a natural number below 2^63, got {self.seed}")
 
     @property
@@ -66,7 +69,9 @@ class ReconstructConfig:
         return TextureConfig(size=self.texture_size)
 
     def export(self, name: str) -> ExportConfig:
-        return ExportConfig(name=name, quantize=self.quantize, sparse=self.sparse)
+        return ExportConfig(
+            name=name, quantize=self.quantize, sparse=self.sparse, anim=self.anim, bones=self.bones
+        )
 
 
 def _require(holds: bool, message: str) -> None:
