@@ -63,7 +63,7 @@ AnimOption = Annotated[
         "stated; both: a second file NAME_skin.glb.",
     ),
 ]
-BonesOption = Annotated[int, typer.Option(help="Bones of a skinned GLB, at most.", min=1, max=1024)]
+BonesOption = Annotated[int, typer.Option(help="Bones of a skinned GLB, at most.", min=1, max=250)]
 
 
 def new_app() -> typer.Typer:

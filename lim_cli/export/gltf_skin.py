@@ -38,14 +38,14 @@ def add_skin(
     stored = frame.pack(skin.rest)
     levels = 255 if frame.quantized else 65535
     weights = round_weights(skin.weights, levels)
-    joints = np.where(weights > 0, skin.joints + 1, 0)  # joint 0 is the root
+    joints = np.where(weights > 0, skin.joints + 1, 0)  # joint 0 is the root; at most 251 fit a byte
     bones = skin.bones.shape[1]
 
     normals = vertex_normals(skin.rest, track.faces, weld_by_position(skin.rest.astype(np.float32)))
     attributes = gl.Attributes(
         **base_attributes(buffer, stored, normals, frame),
         TEXCOORD_0=texture_coordinates(buffer, textured.uv, frame),
-        JOINTS_0=buffer.add_array(joints.astype(np.uint8 if bones < 255 else np.uint16), target=gl.ARRAY_BUFFER),
+        JOINTS_0=buffer.add_array(joints.astype(np.uint8), target=gl.ARRAY_BUFFER),
         WEIGHTS_0=buffer.add_array(
             weights.astype(np.uint8 if levels == 255 else np.uint16), target=gl.ARRAY_BUFFER, normalized=True
         ),

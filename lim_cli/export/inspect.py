@@ -12,7 +12,7 @@ import pygltflib as gl
 from PIL import Image
 
 from lim_cli.core.errors import InputError
-from lim_cli.export.engines import acceptance
+from lim_cli.export.engines import MORPH, SKIN, SPARSE, acceptance
 from lim_cli.export.glb_playback import AnimatedGlb
 
 COMPRESSION = {"KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression"}
@@ -48,12 +48,12 @@ class Bytes:
 class GlbSummary:
     """duration: seconds. extent: size at time zero along x, y, z, world units.
 
-    frames: different key times. kept of them in the file; targets: morph targets; parts: meshes that play one after
+    frames: different key times. targets: morph targets; parts: meshes that play one after
     the other; joints: of the skin, its root included. texture_size: (height, width), None without one.
     frame_names: of the targets. sparse: whether sparse accessors are used. interpolation_error: see `ExportInfo`;
     skin_error: rms and max, in parts of the object's size; None where the file does not say.
     motion: None where the vertices are stored in a compression that is not read here.
-    engines: what popular engines make of the file.
+    engines: engine -> feature of the file -> whether it is read there, see `export.engines`.
     """
 
     path: str
@@ -74,7 +74,7 @@ class GlbSummary:
     frame_names: tuple[str, ...]
     sparse: bool
     extensions: tuple[str, ...]
-    engines: dict[str, str]
+    engines: dict[str, dict[str, str]]
     generator: str
 
 
@@ -106,6 +106,8 @@ def _summary(path: Path, glb: AnimatedGlb) -> GlbSummary:
     readable = not COMPRESSION & set(used)
     extent = np.ptp(glb.vertices(0.0), axis=0) if readable else np.zeros(3)
     sparse = any(accessor.sparse is not None for accessor in document.accessors)
+    targets = sum(len(p.targets or []) for mesh in document.meshes for p in mesh.primitives)
+    features = (MORPH,) * (targets > 0) + (SKIN,) * bool(document.skins) + (SPARSE,) * sparse + used
     return GlbSummary(
         path=str(path),
         size_bytes=path.stat().st_size,
@@ -113,7 +115,7 @@ def _summary(path: Path, glb: AnimatedGlb) -> GlbSummary:
         vertices=sum(positions),
         faces=sum(corners) // 3,
         frames=len(keys),
-        targets=sum(len(p.targets or []) for mesh in document.meshes for p in mesh.primitives),
+        targets=targets,
         parts=parts,
         joints=len(document.skins[0].joints) if document.skins else 0,
         duration=float(keys[-1]),
@@ -125,7 +127,7 @@ def _summary(path: Path, glb: AnimatedGlb) -> GlbSummary:
         frame_names=tuple(name for mesh in document.meshes for name in (mesh.extras or {}).get("targetNames", ())),
         sparse=sparse,
         extensions=used,
-        engines=acceptance(used),
+        engines=acceptance(features),
         generator=document.asset.generator or "",
     )
 

@@ -20,6 +20,7 @@ from lim_cli.geometry.skinning_bones import Fit, cluster_bones, move_bones, move
 from lim_cli.geometry.skinning_weights import fit_weights
 
 INFLUENCES = 4
+MOST_BONES = 250
 MOST_ROUNDS = 16
 ENOUGH = 0.006
 """Rounds end when one lowers the sum of squares by less than this part."""
@@ -60,10 +61,10 @@ def decompose(vertices: np.ndarray, *, bones: int = 32) -> Skinning:
 
     Args:
         vertices: [time, vertex, 3], any frame and unit; copies of a vertex (texture seams) get equal weights.
-        bones: at most this many; fewer where the mesh has too few vertices.
+        bones: at most this many, 1 to 250; fewer where the mesh has too few vertices.
     """
-    if bones < 1:
-        raise ValueError(f"expected bones >= 1, got {bones}")
+    if not 1 <= bones <= MOST_BONES:
+        raise ValueError(f"expected bones in [1, {MOST_BONES}], got {bones}")
     first, groups = _unique_trajectories(vertices)
     track = vertices[:, first]
     # Centred and of size one, so that tolerances mean the same for every object.

@@ -20,7 +20,7 @@ from lim_cli.export.ply_sequence import write_ply_sequence
 from lim_cli.export.preview import iterate_preview
 from lim_cli.export.usd import write_usd
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
-from lim_cli.geometry.skinning import SkinError
+from lim_cli.geometry.skinning import MOST_BONES, SkinError
 from lim_cli.stages.views import camera_distance
 from lim_cli.video.writing import write_video
 
@@ -55,8 +55,8 @@ class ExportConfig:
             raise ConfigError(f"Option format must be one of {', '.join(FORMATS)}, got {self.format!r}.")
         if self.anim not in ANIMATIONS:
             raise ConfigError(f"Option anim must be one of {', '.join(ANIMATIONS)}, got {self.anim!r}.")
-        if not 1 <= self.bones <= 1024:
-            raise ConfigError(f"Option bones must be in [1, 1024], got {self.bones}.")
+        if not 1 <= self.bones <= MOST_BONES:
+            raise ConfigError(f"Option bones must be in [1, {MOST_BONES}], got {self.bones}.")
         if self.format != "glb" and (self.anim != "morph" or self.quantize or self.sparse):
             raise ConfigError(f"Options anim, quantize and sparse are for GLB, not for {self.format}; leave them out.")
 
