@@ -20,7 +20,9 @@ app = options.new_app()
 @app.command()
 def export(
     run: options.RunArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; a folder for obj and ply.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file to write; a folder for obj and ply.", show_default=False)
+    ],
     format_: Annotated[
         str | None,
         typer.Option(

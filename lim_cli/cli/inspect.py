@@ -55,7 +55,9 @@ def describe(glb: GlbSummary) -> list[str]:
     if glb.skin_error is not None:
         lines.append(f"skin error {glb.skin_error['rms']:.3%} of size RMS, {glb.skin_error['max']:.3%} at most")
     if glb.interpolation_error:
-        lines.append(f"dropped    frames are within {glb.interpolation_error:.3g} (world units) of where they should be")
+        lines.append(
+            f"dropped    frames are within {glb.interpolation_error:.3g} (world units) of where they should be"
+        )
     texture = "none" if glb.texture_size is None else f"{glb.texture_size[1]} x {glb.texture_size[0]}"
     lines.append(f"texture    {texture}")
     lines.append(f"extensions {', '.join(glb.extensions) or 'none'}{', sparse accessors' if glb.sparse else ''}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ class AnimatedGlb:
     def key_times(self) -> np.ndarray:
         """The times of all keys [key] float64 seconds, increasing; one zero where nothing is animated."""
         inputs = {sampler.input for sampler in self._channels.values()}
-        return np.unique(np.concatenate([np.zeros(0), *[self.array(i)[:, 0] for i in sorted(inputs)]])) if inputs else np.zeros(1)
+        times = [self.array(index)[:, 0].astype(np.float64) for index in sorted(inputs)]
+        return np.unique(np.concatenate(times)) if times else np.zeros(1)
 
     def array(self, index: int) -> np.ndarray:
         """An accessor's values [count, component]."""
@@ -66,7 +68,11 @@ class AnimatedGlb:
             weights = self.weights(node, time)
             for primitive in mesh.primitives:
                 points = self._morphed(primitive, weights)
-                placed.append(self._skinned(node, primitive, points, worlds) if self._is_skinned(node, primitive) else points @ world[:3, :3].T + world[:3, 3])
+                placed.append(
+                    self._skinned(node, primitive, points, worlds)
+                    if self._is_skinned(node, primitive)
+                    else points @ world[:3, :3].T + world[:3, 3]
+                )
         return np.concatenate(placed).astype(np.float32)
 
     def weights(self, node: int, time: float) -> np.ndarray:
@@ -154,7 +160,10 @@ def _load(path: Path) -> tuple[gl.GLTF2, bytes]:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error
     if magic != b"glTF":
         raise InputError(f"{path} is not a GLB file.")
-    document = gl.GLTF2().load_binary(str(path))
+    try:
+        document = gl.GLTF2().load_binary(str(path))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise InputError(f"{path} is a damaged GLB file.") from error
     if not document.meshes:
         raise InputError(f"{path} holds no mesh.")
     return document, document.binary_blob()

@@ -12,6 +12,7 @@ their faces and UVs, and each starts with the frame that the one before ends wit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pygltflib as gl
@@ -30,7 +31,7 @@ def split_frames(count: int, max_targets: int) -> list[range]:
     steps = max(count - 1, 1)
     parts = -(-steps // max_targets)
     ends = [round(i * steps / parts) for i in range(parts + 1)]
-    return [range(first, min(last + 1, count)) for first, last in zip(ends[:-1], ends[1:], strict=True)]
+    return [range(first, min(last + 1, count)) for first, last in pairwise(ends)]
 
 
 def add_morphs(
@@ -52,7 +53,10 @@ def add_morphs(
     track = textured.track
     times = track.times[kept] - track.times[kept[0]]
     parts = split_frames(len(kept), max_targets)
-    shared = (face_indices(buffer, track.faces, track.vertices.shape[1]), texture_coordinates(buffer, textured.uv, frame))
+    shared = (
+        face_indices(buffer, track.faces, track.vertices.shape[1]),
+        texture_coordinates(buffer, textured.uv, frame),
+    )
     samplers: list[gl.AnimationSampler] = []
     channels: list[gl.AnimationChannel] = []
 

@@ -43,9 +43,7 @@ class Frame:
         return np.asarray(np.asarray(self.centre) + self.scale * unit)
 
 
-def base_attributes(
-    buffer: BufferBuilder, positions: np.ndarray, normals: np.ndarray, frame: Frame
-) -> dict[str, int]:
+def base_attributes(buffer: BufferBuilder, positions: np.ndarray, normals: np.ndarray, frame: Frame) -> dict[str, int]:
     """Accessors of POSITION (packed already) and NORMAL."""
     packed = frame.quantized
     normal = to_bytes(normals) if packed else normals

@@ -32,7 +32,7 @@ def add_skin(
 ) -> Skinning:
     """Adds mesh, skin, joints and animation to the document; the skin as stored, after rounding.
 
-    frame: of the stored positions; quantized also stores weights in 8 bits instead of 16 and rotations in 16 instead of 32.
+    frame: of the stored positions; quantized also stores weights in 8 bits (16) and rotations in 16 bits (32).
     """
     track = textured.track
     stored = frame.pack(skin.rest)
@@ -86,7 +86,7 @@ def add_skin(
 
 
 def round_weights(weights: np.ndarray, levels: int) -> np.ndarray:
-    """Weights [vertex, influence] in whole steps that sum to exactly `levels`: the largest remainders are rounded up."""
+    """Weights [vertex, influence] in whole steps that sum to exactly `levels`; the largest remainders go up."""
     exact = weights * levels
     whole = np.floor(exact).astype(np.int64)
     missing = levels - whole.sum(axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def _motion(glb: AnimatedGlb, keys: np.ndarray) -> Motion:
     first = last = glb.vertices(float(keys[0])).astype(np.float64)
     size = max(float(np.linalg.norm(np.ptp(first, axis=0))), 1e-12)
     total, largest, speed = 0.0, 0.0, 0.0
-    for before, time in zip(keys[:-1], keys[1:], strict=True):
+    for before, time in pairwise(keys):
         now = glb.vertices(float(time)).astype(np.float64)
         moved = np.linalg.norm(now - first, axis=1) / size
         total, largest = total + float(moved.mean()), max(largest, float(moved.max()))

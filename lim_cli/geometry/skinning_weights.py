@@ -12,8 +12,9 @@ from lim_cli.geometry.skinning_bones import Fit
 
 NUMBERS_AT_ONCE = 2_000_000
 SWAPS = 2
-RIDGE = 1e-9
-FLOOR = 1e-3
+STIFFNESS = 1e-12
+"""Added to the squared errors at every time, in squares of the object's size: shares the weight where bones fit equally
+well, and keeps rounding errors from deciding where they fit perfectly."""
 
 
 def fit_weights(fit: Fit, influences: int) -> float:
@@ -40,6 +41,7 @@ def fit_weights(fit: Fit, influences: int) -> float:
         linear = np.einsum("vbi,vi->vb", vertex_bone[part], here)
         form = (outer @ flat).reshape(-1, count, count)
         form += squares[part, None, None] - linear[:, :, None] - linear[:, None, :]
+        form[:, np.arange(count), np.arange(count)] += STIFFNESS * len(fit.track)
         if fresh:
             weights = _grow(form, width)
         else:
@@ -93,13 +95,11 @@ def _solve(form: np.ndarray, used: np.ndarray) -> np.ndarray:
     active = np.take_along_axis(used, places, axis=1)
     rows = np.arange(len(form))
     small = form[rows[:, None, None], places[:, :, None], places[:, None, :]]
-    # Where bones fit equally well or perfectly, a little stiffness above the rounding error shares the weight.
-    small /= np.maximum(np.einsum("vbb->vb", form).max(axis=1), 1e-30)[:, None, None]
-    ridge = RIDGE * (np.einsum("vkk->v", small) + FLOOR)
+    small /= np.einsum("vkk->v", small)[:, None, None]
     result = np.zeros((len(form), width))
     todo = rows
     for _ in range(width):
-        result[todo] = _equality_solve(small[todo], ridge[todo], active[todo])
+        result[todo] = _equality_solve(small[todo], active[todo])
         wrong = (result[todo] < 0).any(axis=1)
         if not wrong.any():
             break
@@ -110,14 +110,14 @@ def _solve(form: np.ndarray, used: np.ndarray) -> np.ndarray:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def _equality_solve(small: np.ndarray, ridge: np.ndarray, active: np.ndarray) -> np.ndarray:
+def _equality_solve(small: np.ndarray, active: np.ndarray) -> np.ndarray:
     """min w^T G w with sum w = 1 and w = 0 where not active, by its optimality system."""
     width = small.shape[1]
     both = active[:, :, None] & active[:, None, :]
     system = np.zeros((len(small), width + 1, width + 1))
     system[:, :width, :width] = np.where(both, small, 0.0)
     diagonal = np.arange(width)
-    system[:, diagonal, diagonal] += np.where(active, ridge[:, None], 1.0)
+    system[:, diagonal, diagonal] += np.where(active, 0.0, 1.0)
     system[:, :width, width] = system[:, width, :width] = active
     wanted = np.zeros((len(small), width + 1, 1))
     wanted[:, width] = 1.0

@@ -69,9 +69,7 @@ class ReconstructConfig:
         return TextureConfig(size=self.texture_size)
 
     def export(self, name: str) -> ExportConfig:
-        return ExportConfig(
-            name=name, quantize=self.quantize, sparse=self.sparse, anim=self.anim, bones=self.bones
-        )
+        return ExportConfig(name=name, quantize=self.quantize, sparse=self.sparse, anim=self.anim, bones=self.bones)
 
 
 def _require(holds: bool, message: str) -> None:

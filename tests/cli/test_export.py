@@ -137,9 +137,7 @@ def test_without_usd_core(
     assert "usd-core" in capsys.readouterr().err
 
 
-def test_a_damaged_glb_is_a_user_error(
-    textured_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_damaged_glb_is_a_user_error(textured_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = (textured_run.parent / "a.glb").read_bytes()
     for name, data in {"cut": whole[: len(whole) // 2], "head": whole[:10], "json": whole[:400]}.items():
         (tmp_path / f"{name}.glb").write_bytes(data)

@@ -10,10 +10,10 @@ from bending_bar import bar_mesh, bend, bending_bar, curvature_at
 
 from lim_cli.core.errors import InputError, NumericalError
 from lim_cli.export.frame_thinning import choose_frames
+from lim_cli.export.glb_playback import AnimatedGlb, read_back
 from lim_cli.export.gltf import DROP_TOLERANCE, ExportInfo, write_glb
 from lim_cli.export.gltf_buffer import read_accessor
 from lim_cli.export.gltf_morph import split_frames
-from lim_cli.export.glb_playback import AnimatedGlb, read_back
 from lim_cli.export.inspect import inspect_glb
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.geometry.normals import weld_by_position
@@ -147,7 +147,9 @@ def test_a_clip_with_too_much_motion_plays_in_parts_and_loses_nothing(
     assert len({mesh.primitives[0].indices for mesh in document.meshes}) == 1
 
 
-@pytest.mark.parametrize(("count", "most", "lengths"), [(1, 4, [1]), (5, 4, [5]), (6, 4, [3, 4]), (601, 240, [201] * 3)])
+@pytest.mark.parametrize(
+    ("count", "most", "lengths"), [(1, 4, [1]), (5, 4, [5]), (6, 4, [3, 4]), (601, 240, [201] * 3)]
+)
 def test_parts_share_their_ends(count: int, most: int, lengths: list[int]) -> None:
     parts = split_frames(count, most)
     assert sorted(map(len, parts)) == sorted(lengths)

@@ -5,7 +5,7 @@ import pytest
 from bending_bar import bar_mesh, bend, curvature_at
 from scipy.spatial.transform import Rotation
 
-from lim_cli.geometry.skinning import Skinning, SkinError, decompose, object_size, skin_error
+from lim_cli.geometry.skinning import SkinError, Skinning, decompose, object_size, skin_error
 from lim_cli.geometry.skinning_bones import Fit, rigid_fit
 from lim_cli.geometry.skinning_weights import fit_weights
 
@@ -56,7 +56,9 @@ def test_a_skin_is_a_skin() -> None:
         used = row[weights > 0]
         assert len(set(used)) == len(used)
     rotations = skin.bones[..., :3]
-    np.testing.assert_allclose(rotations @ rotations.swapaxes(-1, -2), np.broadcast_to(np.eye(3), rotations.shape), atol=1e-9)
+    np.testing.assert_allclose(
+        rotations @ rotations.swapaxes(-1, -2), np.broadcast_to(np.eye(3), rotations.shape), atol=1e-9
+    )
     assert (np.linalg.det(rotations) > 0).all()
 
 
@@ -113,7 +115,9 @@ def test_error_in_parts_of_the_diagonal() -> None:
     track[:, 1] = [3, 4, 0]  # the diagonal is 5
     track[1, 2] = [0, 0, 1]
     assert object_size(track) == 5
-    moved = Skinning(track[0], *(getattr(still(track[0]), n) for n in ("joints", "weights")), np.tile(np.eye(3, 4), (2, 1, 1, 1)))
+    moved = Skinning(
+        track[0], *(getattr(still(track[0]), n) for n in ("joints", "weights")), np.tile(np.eye(3, 4), (2, 1, 1, 1))
+    )
     assert skin_error(track, moved) == SkinError(rms=pytest.approx(np.sqrt(1 / 6) / 5), max=pytest.approx(0.2))
 
 

@@ -5,7 +5,8 @@
     PYTHONPATH=. python tests/viewers/check_glb.py out.glb [--shots FOLDER]
 
 Prints one JSON line per file and viewer; exits with 1 when the validator finds an error or a warning, or a
-viewer puts a vertex more than 1e-4 of the object's size (a skin in Blender: 1e-3) from where `lim_cli.export.glb_playback` puts it.
+viewer puts a vertex more than 1e-4 of the object's size (a skin in Blender: 1e-3) from where
+`lim_cli.export.glb_playback` puts it.
 """
 
 from __future__ import annotations
