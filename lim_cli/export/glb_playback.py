@@ -147,11 +147,6 @@ class AnimatedGlb:
         return np.asarray((1 - alpha) * values[end - 1] + alpha * values[end])
 
 
-def read_back(path: Path, time: float) -> np.ndarray:
-    """`AnimatedGlb.vertices` of a file, once."""
-    return AnimatedGlb(path).vertices(time)
-
-
 def _load(path: Path) -> tuple[gl.GLTF2, bytes]:
     try:
         with open(path, "rb") as stream:

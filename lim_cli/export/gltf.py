@@ -119,7 +119,7 @@ def write_glb(
             kept, dropped_error = choose_frames(vertices, times, tolerance=DROP_TOLERANCE * extent)
         bones, split = 0, len(kept) > max_targets + 1
         frame = Frame.around(vertices, quantized=quantize) if quantize or split else Frame.world()
-        names = [frame_names[i] if frame_names else f"frame_{i:04d}" for i in kept]
+        names = [frame_names[int(i)] if frame_names else f"frame_{i:04d}" for i in kept]
         parts = add_morphs(
             document, buffer, textured, kept, names, name=name, frame=frame, sparse=sparse, max_targets=max_targets
         )

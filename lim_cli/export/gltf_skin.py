@@ -140,7 +140,8 @@ def _animation(
     turns = np.round(rotations * 32767).astype(np.int16) if quantized else rotations.astype(np.float32)
     moves = translations.astype(np.float32)
     at = buffer.add_array(times.astype(np.float32))
-    samplers, channels = [], []
+    samplers: list[gl.AnimationSampler] = []
+    channels: list[gl.AnimationChannel] = []
     for bone in range(rotations.shape[1]):
         for path, values in (("rotation", turns[:, bone]), ("translation", moves[:, bone])):
             target = gl.AnimationChannelTarget(node=first + bone, path=path)

@@ -35,7 +35,7 @@ def write_obj_sequence(folder: Path, textured: TexturedTrack) -> None:
     Image.fromarray(textured.texture).save(folder / TEXTURE)
     (folder / MATERIAL).write_text(f"newmtl surface\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {TEXTURE}\n")
     head = f"mtllib {MATERIAL}\nusemtl surface\n"
-    texcoords = _rows("vt", textured.uv * np.float32([1, -1]) + np.float32([0, 1]))
+    texcoords = _rows("vt", np.stack([textured.uv[:, 0], 1 - textured.uv[:, 1]], axis=1))
     corners = np.repeat(track.faces + 1, 3, axis=1)
     faces = "".join("f {}/{}/{} {}/{}/{} {}/{}/{}\n".format(*row) for row in corners.tolist())
     welded = weld_by_position(track.vertices[0])

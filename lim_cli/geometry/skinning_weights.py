@@ -59,7 +59,7 @@ def fit_weights(fit: Fit, influences: int) -> float:
 
 def _grow(form: np.ndarray, width: int) -> np.ndarray:
     alone = np.einsum("vbb->vb", form)
-    weights = np.zeros_like(alone)
+    weights: np.ndarray = np.zeros(alone.shape)
     weights[np.arange(len(alone)), np.argmin(alone, axis=1)] = 1.0
     for _ in range(width - 1):
         weights = _keep_better(form, weights, _swap(form, weights, width))
@@ -125,7 +125,7 @@ def _equality_solve(small: np.ndarray, active: np.ndarray) -> np.ndarray:
 
 
 def _error(form: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    return np.einsum("vb,vb->v", np.einsum("vbc,vc->vb", form, weights), weights)
+    return np.asarray(np.einsum("vb,vb->v", np.einsum("vbc,vc->vb", form, weights), weights))
 
 
 def _keep_better(form: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from bending_bar import bar_mesh, bend, bending_bar, curvature_at
 
 from lim_cli.core.errors import InputError, NumericalError
 from lim_cli.export.frame_thinning import choose_frames
-from lim_cli.export.glb_playback import AnimatedGlb, read_back
+from lim_cli.export.glb_playback import AnimatedGlb
 from lim_cli.export.gltf import DROP_TOLERANCE, ExportInfo, write_glb
 from lim_cli.export.gltf_buffer import read_accessor
 from lim_cli.export.gltf_morph import split_frames
@@ -36,7 +36,7 @@ def test_written_motion_is_the_analytic_motion(tmp_path: Path, options: dict, to
     info = write_glb(tmp_path / "bar.glb", bending_bar(*ATLAS, frames=8), **options)
     for frame in range(8):
         truth = bend(STRAIGHT, curvature_at(frame / 30))
-        np.testing.assert_allclose(read_back(info.path, frame / 30), truth, atol=tolerance)
+        np.testing.assert_allclose(AnimatedGlb(info.path).vertices(frame / 30), truth, atol=tolerance)
     assert info.targets == 7
     assert info.interpolation_error == 0
 
@@ -45,14 +45,14 @@ def test_between_frames_vertices_move_linearly(tmp_path: Path) -> None:
     textured = bending_bar(*ATLAS, frames=5)
     write_glb(tmp_path / "bar.glb", textured)
     middle = 0.3 * textured.track.vertices[2] + 0.7 * textured.track.vertices[3]
-    np.testing.assert_allclose(read_back(tmp_path / "bar.glb", 2.7 / 30), middle, atol=1e-5)
+    np.testing.assert_allclose(AnimatedGlb(tmp_path / "bar.glb").vertices(2.7 / 30), middle, atol=1e-5)
 
 
 def test_times_outside_the_clip_show_its_ends(tmp_path: Path) -> None:
     textured = bending_bar(*ATLAS, frames=3)
     write_glb(tmp_path / "bar.glb", textured)
-    np.testing.assert_allclose(read_back(tmp_path / "bar.glb", 9.0), textured.track.vertices[-1], atol=1e-6)
-    np.testing.assert_allclose(read_back(tmp_path / "bar.glb", -1.0), textured.track.vertices[0], atol=1e-6)
+    np.testing.assert_allclose(AnimatedGlb(tmp_path / "bar.glb").vertices(9.0), textured.track.vertices[-1], atol=1e-6)
+    np.testing.assert_allclose(AnimatedGlb(tmp_path / "bar.glb").vertices(-1.0), textured.track.vertices[0], atol=1e-6)
 
 
 def test_never_more_than_two_weights(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_summary(tmp_path: Path) -> None:
 def test_one_frame_has_no_animation(tmp_path: Path) -> None:
     write_glb(tmp_path / "bar.glb", bending_bar(*ATLAS, frames=1))
     assert inspect_glb(tmp_path / "bar.glb").targets == 0
-    np.testing.assert_allclose(read_back(tmp_path / "bar.glb", 0.5), STRAIGHT, atol=1e-6)
+    np.testing.assert_allclose(AnimatedGlb(tmp_path / "bar.glb").vertices(0.5), STRAIGHT, atol=1e-6)
 
 
 def shown_error(info: ExportInfo, textured: TexturedTrack) -> float:
@@ -185,4 +185,4 @@ def test_no_glb_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a GLB"):
         inspect_glb(tmp_path / "a.glb")
     with pytest.raises(InputError, match="Cannot read"):
-        read_back(tmp_path / "b.glb", 0.0)
+        AnimatedGlb(tmp_path / "b.glb").vertices(0.0)
