@@ -49,6 +49,11 @@ def export(
     Example: lim export RUN -o out.glb --preview out.mp4
     """
     from lim_cli.cli.preflight import check_run, check_writable
+
+    check_run(run)
+    if preview is not None:
+        check_writable(preview)
+
     from lim_cli.stages.export import FOLDER_FORMATS, ExportConfig
 
     config = ExportConfig(
@@ -59,10 +64,7 @@ def export(
         quantize=quantize,
         sparse=sparse,
     )
-    check_run(run)
     _check_output(config, output)
-    if preview is not None:
-        check_writable(preview)
 
     from lim_cli.cli.result_folder import result_folder
     from lim_cli.stages.chain import write_result
