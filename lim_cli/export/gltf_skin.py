@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from lim_cli.export.gltf_buffer import BufferBuilder
 from lim_cli.export.gltf_packing import Frame, base_attributes, face_indices, texture_coordinates
-from lim_cli.geometry.mesh import TexturedTrack
+from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.geometry.normals import vertex_normals, weld_by_position
 from lim_cli.geometry.skinning import Skinning
 
@@ -41,9 +41,8 @@ def add_skin(
     joints = np.where(weights > 0, skin.joints + 1, 0)  # joint 0 is the root; at most 251 fit a byte
     bones = skin.bones.shape[1]
 
-    normals = vertex_normals(skin.rest, track.faces, weld_by_position(skin.rest.astype(np.float32)))
     attributes = gl.Attributes(
-        **base_attributes(buffer, stored, normals, frame),
+        **base_attributes(buffer, stored, rest_normals(skin, track), frame),
         TEXCOORD_0=texture_coordinates(buffer, textured.uv, frame),
         JOINTS_0=buffer.add_array(joints.astype(np.uint8), target=gl.ARRAY_BUFFER),
         WEIGHTS_0=buffer.add_array(
@@ -83,6 +82,21 @@ def add_skin(
         )
         document.animations.append(animation)
     return replace(skin, rest=frame.unpack(stored), weights=weights / levels)
+
+
+def rest_normals(skin: Skinning, track: TrackedMesh) -> np.ndarray:
+    """Unit normals at rest [vertex, 3] float32 that the skin turns nearest to those of all frames.
+
+    Vertices are fitted one by one, which leaves the rest shape rougher than any frame; its own normals would show that.
+    """
+    welded = weld_by_position(track.vertices[0])
+    sums = np.zeros(skin.rest.shape)
+    for frame, vertices in enumerate(track.vertices):
+        turns = np.einsum("vk,vkij->vij", skin.weights, skin.bones[frame, :, :, :3][skin.joints])
+        sums += np.einsum("vij,vi->vj", turns, vertex_normals(vertices, track.faces, welded))
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    still = vertex_normals(skin.rest, track.faces, welded)
+    return np.where(lengths > 1e-6, sums / np.maximum(lengths, 1e-6), still).astype(np.float32)
 
 
 def round_weights(weights: np.ndarray, levels: int) -> np.ndarray:

@@ -9,10 +9,11 @@ from scipy.spatial.transform import Rotation
 
 from lim_cli.export.glb_playback import AnimatedGlb
 from lim_cli.export.gltf import write_glb
-from lim_cli.export.gltf_skin import bone_centres, bone_motion, round_weights
+from lim_cli.export.gltf_skin import bone_centres, bone_motion, rest_normals, round_weights
 from lim_cli.export.inspect import inspect_glb
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
-from lim_cli.geometry.skinning import Skinning, object_size
+from lim_cli.geometry.normals import vertex_normals, weld_by_position
+from lim_cli.geometry.skinning import Skinning, decompose, object_size
 from lim_cli.geometry.uv_atlas import unwrap
 
 ATLAS = unwrap(bar_mesh(), 128)
@@ -95,6 +96,24 @@ def test_bone_motion_moves_centres_as_bones_do() -> None:
             wanted = bones[time, bone, :, :3] @ point + bones[time, bone, :, 3]
             found = Rotation.from_quat(quaternions[time, bone]).apply(point - centres[bone]) + moves[time, bone]
             np.testing.assert_allclose(found, wanted, atol=1e-9)
+
+
+def test_skinned_normals_are_the_frames_normals() -> None:
+    textured = bending_bar(*ATLAS, frames=10)
+    track = textured.track
+    skin = decompose(track.vertices, bones=8)
+    normals = rest_normals(skin, track)
+    np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-5)
+    welded = weld_by_position(track.vertices[0])
+    naive = vertex_normals(skin.rest, track.faces, welded)
+    fitted, plain = [], []
+    for frame in range(10):
+        turns = np.einsum("vk,vkij->vij", skin.weights, skin.bones[frame, :, :, :3][skin.joints])
+        truth = vertex_normals(track.vertices[frame], track.faces, welded)
+        fitted.append(np.einsum("vi,vij,vj->v", truth, turns, normals))
+        plain.append(np.einsum("vi,vij,vj->v", truth, turns, naive))
+    assert np.mean(fitted) > 0.995
+    assert np.mean(fitted) > np.mean(plain)
 
 
 @pytest.mark.parametrize("levels", [255, 65535])
