@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keyframes": ("lim_cli.cli.keyframes", "Stage alone: reconstruct every keyframe as a triplane."),
     "track": ("lim_cli.cli.track", "Stage alone: trace one mesh through time."),
     "texture": ("lim_cli.cli.texture", "Stage alone: bake the texture."),
-    "export": ("lim_cli.cli.export", "Stage alone: write the GLB."),
+    "export": ("lim_cli.cli.export", "Stage alone: write the GLB, or USD, OBJ, PLY."),
     "interpolate": ("lim_cli.cli.interpolate", "Interpolate between two keyframes of two scenes or runs."),
     "render": ("lim_cli.cli.render", "Render triplanes: colour, depth, opacity, turntables."),
     "data": ("lim_cli.cli.data", "Draw training objects as scene folders; measure their speed."),

@@ -66,6 +66,16 @@ SparseOption = Annotated[
     bool, typer.Option("--sparse", help="Store only the vertices that move (sparse accessors) in the GLB.")
 ]
 
+AnimOption = Annotated[
+    str,
+    typer.Option(
+        "--anim",
+        help="How the GLB moves. morph: every vertex of every frame; skin: bones, tens of times smaller, its error is "
+        "stated; both: a second file NAME_skin.glb.",
+    ),
+]
+BonesOption = Annotated[int, typer.Option(help="Bones of a skinned GLB, at most.", min=1, max=250)]
+
 
 def new_app() -> typer.Typer:
     """A command's Typer application; plain help, since rich would double the time it takes to come up."""

@@ -57,6 +57,8 @@ def reconstruct(
     texture_size: options.TextureSizeOption = 1024,
     quantize: options.QuantizeOption = False,
     sparse: options.SparseOption = False,
+    anim: options.AnimOption = "morph",
+    bones: options.BonesOption = 32,
     seed: options.SeedOption = 0,
     config: options.ConfigOption = None,
     set_: options.SetOption = None,

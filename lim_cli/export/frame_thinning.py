@@ -7,29 +7,23 @@ import heapq
 import numpy as np
 
 
-def choose_frames(
-    vertices: np.ndarray, times: np.ndarray, *, max_frames: int, tolerance: float
-) -> tuple[np.ndarray, float]:
+def choose_frames(vertices: np.ndarray, times: np.ndarray, *, tolerance: float) -> tuple[np.ndarray, float]:
     """Frames to keep, ends included, and the largest error of the ones left out.
 
-    While all frames fit, all are kept. Otherwise frames are added one after another where linear
-    interpolation is worst, until every dropped frame is within `tolerance` or `max_frames` is reached.
+    Frames are added one after another where linear interpolation is worst, until every dropped frame is within
+    `tolerance`.
 
     Args:
         vertices: [time, vertex, 3]; times: [time] seconds.
-        max_frames: at least 2. tolerance: largest vertex error accepted, world units.
+        tolerance: largest vertex error accepted, world units.
 
     Returns:
         kept frame indices [kept] int64, increasing; largest distance of a vertex from where it should be.
     """
     count = len(times)
-    if max_frames < 2:
-        raise ValueError(f"expected max_frames >= 2, got {max_frames}")
-    if count <= max_frames:
-        return np.arange(count), 0.0
     kept = {0, count - 1}
     segments = [_worst(vertices, times, 0, count - 1)]
-    while len(kept) < max_frames and -segments[0][0] > tolerance:
+    while -segments[0][0] > tolerance:
         _, middle, start, end = heapq.heappop(segments)
         kept.add(middle)
         heapq.heappush(segments, _worst(vertices, times, start, middle))

@@ -14,7 +14,7 @@ COMPONENT: dict[np.dtype, int] = {
     np.dtype(np.float32): gl.FLOAT,
 }
 DTYPE = {code: dtype for dtype, code in COMPONENT.items()}
-KIND = {1: gl.SCALAR, 2: gl.VEC2, 3: gl.VEC3, 4: gl.VEC4}
+KIND = {1: gl.SCALAR, 2: gl.VEC2, 3: gl.VEC3, 4: gl.VEC4, 16: gl.MAT4}
 WIDTH = {name: width for width, name in KIND.items()}
 LARGEST_BYTES = 1 << 30
 """Of one accessor, which may declare any size without holding data."""

@@ -19,6 +19,7 @@ from lim_cli.core.config import to_plain
 from lim_cli.core.errors import InputError, InterruptedRun
 from lim_cli.core.progress import Progress
 from lim_cli.data.scene_folder import is_scene_folder
+from lim_cli.geometry.skinning import SkinError
 from lim_cli.geometry.track_quality import TrackQuality, track_quality
 from lim_cli.stages import export
 from lim_cli.stages.agreement import input_psnr_fg, silhouette_iou
@@ -34,8 +35,8 @@ class ReconstructResult:
 
     silhouette_iou: mean overlap with the input mattes, from the input cameras; still_iou: the same for the first
     frame's mesh held still. input_psnr_fg: of the textured mesh against the input's own pictures, dB; None where
-    their mattes are empty. mesh: faces turned over, self-intersections, volume. seconds: of each stage; 0 where an
-    earlier result served.
+    their mattes are empty. mesh: faces turned over, self-intersections, volume. skin_output, skin_error, parts,
+    interpolation_error: see `stages.export.Exported`. seconds: of each stage; 0 where an earlier result served.
     """
 
     output: Path
@@ -50,12 +51,17 @@ class ReconstructResult:
     still_iou: float
     input_psnr_fg: float | None
     mesh: TrackQuality
+    parts: int = 1
+    interpolation_error: float = 0.0
+    skin_output: Path | None = None
+    skin_error: SkinError | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """JSON values."""
         plain: dict[str, Any] = {**to_plain(self), "output": str(self.output)}
         plain["preview"] = str(self.preview) if self.preview else None
+        plain["skin_output"] = str(self.skin_output) if self.skin_output else None
         return plain
 
 
@@ -178,7 +184,7 @@ def _written(steps: Steps, output: Path, config: ExportConfig, preview: Path | N
     progress = steps.progress
     textured, views, clip = steps.load_texture(), steps.load_views(), steps.load_clip()
     began = time.monotonic()
-    with progress.task("Writing the GLB", 1) as task:
+    with progress.task(f"Writing the {config.format.upper()}", 1) as task:
         info = export.run(textured, views, config, output)
         task.advance()
     if preview is not None:
@@ -209,6 +215,10 @@ def _written(steps: Steps, output: Path, config: ExportConfig, preview: Path | N
         still_iou=overlaps[1],
         input_psnr_fg=None if math.isnan(likeness) else round(likeness, 2),
         mesh=quality,
+        parts=info.parts,
+        interpolation_error=info.interpolation_error,
+        skin_output=info.skin_output,
+        skin_error=info.skin_error,
         seconds=dict(steps.seconds),
     )
 

@@ -101,13 +101,34 @@ class TextureConfig:
     observations: int = 24
 
 
+ANIMATIONS = ("morph", "skin", "both")
+FORMATS = ("glb", "usd", "obj", "ply")
+FOLDER_FORMATS = ("obj", "ply")
+"""One file per frame, in a folder."""
+
+
 @dataclass(frozen=True)
 class ExportConfig:
-    """name: of the node in the file; None takes the file's own. quantize, sparse: see `export.gltf`."""
+    """name: of the object in the file; None takes the file's own. format: one of `FORMATS`; the rest is for GLB only.
+
+    anim: morph, skin or both (then the skin goes to a file of its own, see `stages.export.skin_path`). bones: of a
+    skin, at most. quantize, sparse: see `export.gltf`.
+    """
 
     name: str | None = None
+    format: str = "glb"
+    anim: str = "morph"
+    bones: int = 32
     quantize: bool = False
     sparse: bool = False
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise ConfigError(f"Option format must be one of {', '.join(FORMATS)}, got {self.format!r}.")
+        if self.anim not in ANIMATIONS:
+            raise ConfigError(f"Option anim must be one of {', '.join(ANIMATIONS)}, got {self.anim!r}.")
+        if self.format != "glb" and (self.anim != "morph" or self.quantize or self.sparse):
+            raise ConfigError(f"Options anim, quantize and sparse are for GLB, not for {self.format}; leave them out.")
 
 
 @dataclass(frozen=True)
@@ -181,6 +202,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "track.outline_stiffness": (1e-6, 1e6),
     "texture.size": (64, 8192),
     "texture.observations": (1, 10_000),
+    "export.bones": (1, 250),
 }
 """Lowest and highest value of every number."""
 
@@ -198,6 +220,8 @@ OPTION_PATHS: dict[str, tuple[str, ...]] = {
     "field_of_view": ("views.field_of_view",),
     "vertices": ("track.vertices",),
     "texture_size": ("texture.size",),
+    "anim": ("export.anim",),
+    "bones": ("export.bones",),
     "quantize": ("export.quantize",),
     "sparse": ("export.sparse",),
 }
