@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 
 class LimError(Exception):
     """Root of every error `lim` raises on purpose. Its text is one sentence a user can act on."""
@@ -45,3 +47,10 @@ class InterruptedRun(LimError):
     """The user stopped the run; finished stages are kept and a rerun resumes."""
 
     exit_code = 130
+
+
+PARSER_ERRORS = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
+    *(EOFError, SyntaxError, RuntimeError, MemoryError, struct.error),
+)
+"""What parsers raise on damaged files, other people's parsers above all; to be caught around reading a file only."""

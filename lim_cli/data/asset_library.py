@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lim_cli.core.errors import InputError, MissingError
+from lim_cli.core.errors import PARSER_ERRORS, InputError, MissingError
 from lim_cli.core.files import atomic_path
 from lim_cli.data.gltf_animation import Rig
 from lim_cli.data.rig_packing import VERSION, pack_rig, unpack_rig
@@ -162,7 +163,7 @@ def load_pack(path: Path | str, *, exclude: tuple[str, ...] = (), only: tuple[st
         header = json.loads(arrays["header"].tobytes())
         if header["version"] != VERSION:
             raise InputError(f"{path} is an asset pack of version {header['version']}, not {VERSION}.")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (*PARSER_ERRORS, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} is not an asset pack: {error}.") from error
 
     def reader(number: int) -> Callable[[], LibraryItem]:

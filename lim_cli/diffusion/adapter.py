@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from lim_cli.core.errors import MissingError, WeightsError
+from lim_cli.core.errors import PARSER_ERRORS, ConfigError, MissingError, WeightsError
 
 _ARGUMENTS = (
     "images",
@@ -87,10 +87,24 @@ def load_views_pipeline(path_or_id: str | Path, device: torch.device | str) -> V
     try:
         with _without_bars(diffusers.utils.logging):
             pipeline = kind.from_pretrained(name, use_safetensors=True)
-    except (OSError, ValueError, RuntimeError, TypeError, AttributeError, KeyError) as error:
+    except ConfigError as error:
+        raise WeightsError(f"The view model {name} does not fit this version of lim: {error}") from error
+    except PARSER_ERRORS as error:
         problem = WeightsError if is_folder else MissingError
         raise problem(f"The view model {name} cannot be loaded: {_first_line(error)}.") from error
+    if absent := _absent_tensor(pipeline):
+        raise WeightsError(f"The view model {name} lacks the tensor '{absent}'; fetch it again.")
     return pipeline.to(device)
+
+
+def _absent_tensor(pipeline: Any) -> str | None:
+    """The name of a tensor that no file filled: diffusers leaves such on the meta device."""
+    for component in pipeline.components.values():
+        if isinstance(component, torch.nn.Module):
+            for name, tensor in component.named_parameters():
+                if tensor.is_meta:
+                    return name
+    return None
 
 
 @contextmanager

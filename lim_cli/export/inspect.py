@@ -10,7 +10,7 @@ import numpy as np
 import pygltflib as gl
 from PIL import Image
 
-from lim_cli.core.errors import InputError
+from lim_cli.core.errors import PARSER_ERRORS, InputError
 from lim_cli.export.gltf_buffer import read_accessor
 
 
@@ -38,8 +38,15 @@ def inspect_glb(path: Path) -> GlbSummary:
     """Summary of the first mesh of a GLB.
 
     Raises:
-        InputError: the file is absent, no GLB, or holds no mesh.
+        InputError: the file is absent, damaged, no GLB, or holds no mesh.
     """
+    try:
+        return _summary(path)
+    except PARSER_ERRORS as error:
+        raise InputError(f"{path} is damaged or not built as lim builds a GLB; export it again.") from error
+
+
+def _summary(path: Path) -> GlbSummary:
     document, blob = _load(path)
     mesh = document.meshes[0]
     primitive = mesh.primitives[0]

@@ -131,7 +131,9 @@ def verify(release: Path) -> list[FileCheck]:
     table_path = release.parent / TABLE_NAME
     if not table_path.is_file():
         raise WeightsError(f"There is no {table_path} to verify {release.name} against. {HINT}")
-    rows = {m["name"]: m["digest"] for m in _TABLE_ROW.finditer(table_path.read_text())}
+    rows = {
+        m["name"]: m["digest"] for m in _TABLE_ROW.finditer(table_path.read_text(encoding="utf-8", errors="replace"))
+    }
     listed = {name: digest for name, digest in rows.items() if name.startswith(f"{release.name}/")}
     present = {f"{release.name}/{f.relative_to(release).as_posix()}": f for f in _weight_files(release)}
     checks = []
