@@ -36,7 +36,9 @@ def test_a_report_and_its_comparison(
     compared = json.loads(capsys.readouterr().out)["compared"]
     assert compared["differing"] == ["settings"]
     assert set(compared["ratios"]) == set(STAGES)
-    assert compared["ratios"]["keyframes"]["gflop"] == pytest.approx(2 / 3, abs=1e-3)  # two keyframes, where there were three
+    assert compared["ratios"]["keyframes"]["gflop"] == pytest.approx(
+        2 / 3, abs=1e-3
+    )  # two keyframes, where there were three
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"stages": {"a": 1}}', '{"stages": {"a": {"seconds": "x"}}}'])
