@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("lim_cli.cli.evaluate", "Judge the models on objects and scenes they never saw."),
     "inspect": ("lim_cli.cli.inspect", "Say what an animated GLB holds."),
     "bench": ("lim_cli.cli.bench", "Measure what every stage costs on this machine."),
-    "weights": ("lim_cli.cli.weights", "List, find and verify the model weights."),
+    "weights": ("lim_cli.cli.weights", "List, find, verify and fetch the model weights."),
     "doctor": ("lim_cli.cli.doctor", "Check this machine: versions, devices, speed, weights."),
 }
 
