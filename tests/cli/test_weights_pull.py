@@ -24,8 +24,8 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     """Two releases, their table, and a file of a kind that is never fetched."""
     folder = tmp_path / "published"
     rows = ""
-    for release in ("v1", "v2"):
-        save_model(folder / release / "lrm", nn.Linear(64, 64), {"width": 64})
+    for release, width in (("v1", 64), ("v2", 3000)):  # the second has 12 MB
+        save_model(folder / release / "lrm", nn.Linear(width, 2000), {"width": width})
         rows += table(folder / release)
     (folder / "README.md").write_text(rows)
     (folder / "v1" / "evil.pkl").write_bytes(b"\x80\x04.")
@@ -62,7 +62,7 @@ def test_what_was_pulled_is_found_without_the_hub(hub: Hub, tmp_path: Path) -> N
 
 
 def test_a_download_that_broke_off_goes_on_where_it_was(hub: Hub, tmp_path: Path) -> None:
-    name, cut = "v2/lrm/model.safetensors", 4000
+    name, cut = "v2/lrm/model.safetensors", 11_500_000  # huggingface_hub writes pieces of 10 MiB
     hub.cuts[name] = cut
     done = lim(tmp_path, hub.url, "pull", NAME)
     if done.returncode != 0:  # older huggingface_hub gives up; newer ones go on by themselves
@@ -71,7 +71,8 @@ def test_a_download_that_broke_off_goes_on_where_it_was(hub: Hub, tmp_path: Path
         done = lim(tmp_path, hub.url, "pull", NAME)
     assert done.returncode == 0, done.stderr
     starts = [start for method, path, start in hub.requests if method == "GET" and path.endswith(name)]
-    assert starts == [0, cut], hub.requests
+    assert starts[0] == 0
+    assert 0 < starts[1] <= cut
 
 
 def test_a_file_that_is_not_the_published_one_is_told(hub: Hub, tmp_path: Path) -> None:
