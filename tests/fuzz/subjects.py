@@ -157,6 +157,13 @@ def meshes() -> list[Subject]:
     def sparse(folder: Path) -> None:
         write_glb(folder / "sparse.glb", _textured(), quantize=True, sparse=True)
 
+    def text(folder: Path) -> None:
+        everything(folder / "rigged.glb")
+        document = gl.GLTF2().load_binary(str(folder / "rigged.glb"))
+        document.convert_buffers(gl.BufferFormat.BINFILE)
+        document.save_json(str(folder / "rigged.gltf"))
+        (folder / "rigged.glb").unlink()
+
     def pack(folder: Path) -> None:
         with tempfile.TemporaryDirectory() as assets:
             turning_cube(Path(assets) / "cube.glb")
@@ -168,6 +175,7 @@ def meshes() -> list[Subject]:
 
     return [
         whole_folder("rigged_glb", rigged, lambda f: _play(f / "rigged.glb")),
+        whole_folder("text_gltf", text, lambda f: _play(f / "rigged.gltf")),
         whole_folder("sparse_glb", sparse, lambda f: _play(f / "sparse.glb")),
         whole_folder("inspect_glb", textured, lambda f: inspect_glb(f / "track.glb")),
         whole_folder("inspect_sparse_glb", sparse, lambda f: inspect_glb(f / "sparse.glb")),
