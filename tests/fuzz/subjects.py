@@ -22,7 +22,8 @@ from lim_cli.artifacts.run_folder import RunFolder
 from lim_cli.artifacts.store import ClipArtifact, TextureArtifact, TrackArtifact, TriplaneArtifact, ViewsArtifact
 from lim_cli.cli.train import resolve
 from lim_cli.core.camera import orbit_cameras
-from lim_cli.core.config import to_plain
+from lim_cli.core.config import from_plain, to_plain
+from lim_cli.core.errors import InputError
 from lim_cli.data.asset_library import AssetLibrary, load_pack
 from lim_cli.data.gltf_reading import read_rig
 from lim_cli.diffusion.adapter import load_views_pipeline
@@ -37,6 +38,7 @@ from lim_cli.models.lim import LIM
 from lim_cli.models.presets import lim_config, load_lim, load_lrm
 from lim_cli.models.releases import table, verify
 from lim_cli.stages import posed
+from lim_cli.stages.config import ReconstructConfig
 from lim_cli.training.config import TrainConfig
 from lim_cli.video.cropping import CropInfo
 from lim_cli.video.matting import matte
@@ -327,4 +329,18 @@ def settings() -> list[Subject]:
         elif value is not None and key != "task":
             rows.append(f"{key} = {json.dumps(value)}")
     text = "\n".join([*rows, *tables]) + "\n"
-    return [Subject("train_toml", {"a.toml": text.encode()}, lambda f: resolve("lrm", f / "a.toml", {}, []))]
+    options = json.dumps(to_plain(ReconstructConfig())).encode()
+    return [
+        Subject("reconstruct_options", {"a.json": options}, lambda f: _read_options(f / "a.json")),
+        Subject("train_toml", {"a.toml": text.encode()}, lambda f: resolve("lrm", f / "a.toml", {}, [])),
+    ]
+
+
+def _read_options(path: Path) -> None:
+    """The dataclasses alone: whatever JSON or TOML can say must be refused by them."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError("no JSON") from error
+    if isinstance(values, dict):
+        from_plain(ReconstructConfig, values)
