@@ -29,7 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("lim_cli.cli.train", "Train one of the models."),
     "eval": ("lim_cli.cli.evaluate", "Judge the models on objects and scenes they never saw."),
     "inspect": ("lim_cli.cli.inspect", "Say what an animated GLB holds."),
-    "weights": ("lim_cli.cli.weights", "List, find and verify the model weights."),
+    "bench": ("lim_cli.cli.bench", "Measure what every stage costs on this machine."),
+    "weights": ("lim_cli.cli.weights", "List, find, verify and fetch the model weights."),
     "doctor": ("lim_cli.cli.doctor", "Check this machine: versions, devices, speed, weights."),
 }
 
@@ -70,7 +71,7 @@ app = typer.Typer(
     cls=LazyGroup,
     help="4-D reconstruction: a video of one moving object in, one animated mesh out.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+
 OUT_OF_MEMORY = ("allocate memory", "not enough memory", "out of memory", "insufficient memory", "bad_alloc")
 """How libraries say it whose exceptions are of a general class."""
+
+PARSER_ERRORS = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
+    *(EOFError, SyntaxError, RuntimeError, MemoryError, struct.error),
+)
+"""What parsers raise on damaged files, other people's parsers above all; to be caught around reading a file only."""
 
 
 class LimError(Exception):

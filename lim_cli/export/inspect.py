@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import pygltflib as gl
 from PIL import Image
 
-from lim_cli.core.errors import InputError
+from lim_cli.core.errors import PARSER_ERRORS, InputError
 from lim_cli.export.engines import MORPH, SKIN, SPARSE, acceptance
 from lim_cli.export.glb_playback import AnimatedGlb
 
@@ -80,19 +79,6 @@ class GlbSummary:
     generator: str
 
 
-_DAMAGE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-    struct.error,
-    Image.DecompressionBombError,
-)
-"""What a broken file makes pygltflib, numpy and Pillow raise."""
-
-
 def inspect_glb(path: Path) -> GlbSummary:
     """Summary of a GLB.
 
@@ -101,7 +87,7 @@ def inspect_glb(path: Path) -> GlbSummary:
     """
     try:
         return _summary(Path(path), AnimatedGlb(path))
-    except _DAMAGE as error:
+    except (*PARSER_ERRORS, Image.DecompressionBombError) as error:
         raise InputError(f"{path} is damaged or no glTF 2.0 that can be read here ({error}).") from error
 
 

@@ -105,7 +105,18 @@ def decode(
 
 
 def frame_rgba(frame: VideoFrame, stream: VideoStream, *, max_side: int | None) -> np.ndarray:
-    """One decoded frame as upright RGBA [height, width, 4] uint8 with square pixels, at most `max_side`."""
+    """One decoded frame as upright RGBA [height, width, 4] uint8 with square pixels, at most `max_side`.
+
+    Raises:
+        InputError: a kind of pixels that cannot be converted, as only damaged files have it.
+    """
+    try:
+        return _converted(frame, stream, max_side)
+    except (av.FFmpegError, ValueError):
+        raise InputError(f"The video turns into {frame.format.name} pixels midway; export it again as mp4.") from None
+
+
+def _converted(frame: VideoFrame, stream: VideoStream, max_side: int | None) -> np.ndarray:
     size = _square_pixels((frame.height, frame.width), stream.sample_aspect_ratio)
     size = bounded_size(size, max_side)
     # Untagged video above 576 lines is BT.709 by custom, which swscale does not know.

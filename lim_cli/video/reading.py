@@ -18,6 +18,7 @@ from lim_cli.video.decoding import declares_alpha, decode, frame_rgba, open_vide
 from lim_cli.video.pictures import (
     PICTURE_SUFFIXES,
     animated_frames,
+    frame_count,
     list_pictures,
     open_picture,
     read_picture,
@@ -66,7 +67,7 @@ def probe(path: Path | str, *, input_fps: float = DEFAULT_FPS) -> VideoInfo:
         return VideoInfo(len(files), len(files) / input_fps, size, input_fps, alpha)
     if path.suffix.lower() in PICTURE_SUFFIXES:
         with open_picture(path) as image:
-            count = int(getattr(image, "n_frames", 1))
+            count = frame_count(image)
             size, alpha = (image.height, image.width), _picture_has_alpha(image.mode, image.info)
             duration = float(image.info.get("duration", 0.0)) / 1000.0
         fps = None if count == 1 else 1.0 / (duration if duration > 0.01 else 0.1)
