@@ -14,6 +14,9 @@ from typing import Any
 
 from lim_cli.core.errors import OutputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.ENOTDIR, errno.EISDIR)
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -59,10 +62,6 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             remove(partial)
             raise
-
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.ENOTDIR, errno.EISDIR)
 
 
 @contextmanager
