@@ -22,6 +22,8 @@ from lim_cli.stages.networks import Networks
 from lim_cli.stages.render import render_view
 
 SAMPLES = 96
+LEAST_GAP = 0.5
+"""dB from Linear to the Oracle below which a share of the way would say nothing."""
 
 
 def compare(
@@ -79,7 +81,7 @@ def _closed(result: Mapping[str, Mapping[str, Mapping[str, Cell]]], lims: list[s
                 low, here, high = (table[row][metric] for row in (LINEAR, name, ORACLE))
                 if isinstance(low, str) or isinstance(here, str) or isinstance(high, str):
                     continue
-                if high - low > 0.05:
+                if high - low > LEAST_GAP:
                     parts.append(f"{100 * (here - low) / (high - low):.0f} % in {label}")
             if parts:
                 notes.append(f"{group}: {name} closes {' and '.join(parts)} of the way from Linear to the Oracle.")
