@@ -109,7 +109,7 @@ def _pierces(start: np.ndarray, end: np.ndarray, triangle: np.ndarray) -> bool:
     if v < 0.0 or u + v > 1.0:
         return False
     along = (bx * qx + by * qy + bz * qz) / determinant
-    return 0.0 <= along <= 1.0
+    return bool(0.0 <= along <= 1.0)
 
 
 def _volume(vertices: np.ndarray, faces: np.ndarray) -> float:
