@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,22 @@ ArraySpec = tuple[str, Sequence[int | str]]
 
 def save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes named arrays to `arrays.safetensors`."""
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / ARRAYS)
+    write_tensors(folder / ARRAYS, arrays)
+
+
+def write_tensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes named arrays to a safetensors file.
+
+    Raises:
+        OSError: as the operating system has it, for instance on a full disk; safetensors hides that in a text.
+    """
+    try:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    except SafetensorError as error:
+        code = re.search(r"os error (\d+)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
 def load_arrays(folder: Path, specs: Mapping[str, ArraySpec], optional: Mapping[str, ArraySpec]) -> dict[str, Any]:
@@ -34,10 +53,10 @@ def load_arrays(folder: Path, specs: Mapping[str, ArraySpec], optional: Mapping[
     try:
         arrays = load_file(path)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is missing or damaged; run its stage again with --fresh.") from error
+        raise InputError(f"{path} is missing or damaged; run its stage again.") from error
     known = {**specs, **{name: spec for name, spec in optional.items() if name in arrays}}
     if set(arrays) != set(known):
-        raise InputError(f"{path} holds {sorted(arrays)}, expected {sorted(specs)}; run its stage again with --fresh.")
+        raise InputError(f"{path} holds {sorted(arrays)}, expected {sorted(specs)}; run its stage again.")
     sizes: dict[str, int] = {}
     for name, (dtype, shape) in known.items():
         found = arrays[name]
@@ -68,7 +87,7 @@ def load_scalars(folder: Path, kind: str, names: Mapping[str, type]) -> dict[str
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is missing or damaged; run its stage again with --fresh.") from error
+        raise InputError(f"{path} is missing or damaged; run its stage again.") from error
     if not isinstance(values, dict) or values.pop("kind", None) != kind:
         raise InputError(f"{folder} does not hold a '{kind}' artifact; give the folder of that stage.")
     wrong = set(values) ^ set(names) or {n for n, t in names.items() if not isinstance(values[n], t)}
@@ -92,17 +111,41 @@ def load_pictures(folder: Path, count: int, size: tuple[int, int]) -> np.ndarray
     """
     names = sorted(p.name for p in folder.glob("*.png"))
     if names != [f"{index:04d}.png" for index in range(count)]:
-        raise InputError(f"{folder} holds {len(names)} pictures, expected {count}; run its stage again with --fresh.")
+        raise InputError(f"{folder} holds {len(names)} pictures, expected {count}; run its stage again.")
+    for name in names:  # all headers before the memory for all of them is asked for
+        with _picture(folder / name, "RGBA", size):
+            pass
     rgba = np.empty((count, *size, 4), dtype=np.uint8)
     for index, name in enumerate(names):
-        try:
-            with Image.open(folder / name) as picture:
-                if picture.mode != "RGBA" or (picture.height, picture.width) != size:
-                    raise InputError(
-                        f"{folder / name} is {picture.mode} {picture.width}x{picture.height}, "
-                        f"expected RGBA {size[1]}x{size[0]}."
-                    )
-                rgba[index] = np.asarray(picture)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise InputError(f"{folder / name} is damaged; run its stage again with --fresh.") from error
+        with _picture(folder / name, "RGBA", size) as picture:
+            rgba[index] = np.asarray(picture)
     return rgba
+
+
+def load_picture(path: Path, mode: str, *, largest: int) -> np.ndarray:
+    """One picture of a mode (`RGB`, ...), at most `largest` pixels on a side: [height, width, channel] uint8.
+
+    Raises:
+        InputError: missing, damaged, or of another mode or size.
+    """
+    with _picture(path, mode, largest) as picture:
+        return np.array(picture)
+
+
+@contextmanager
+def _picture(path: Path, mode: str, size: tuple[int, int] | int) -> Iterator[Image.Image]:
+    """An opened picture whose header says what it must: (height, width), or the largest side."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # checked here, more strictly
+            with Image.open(path) as picture:
+                found = picture.height, picture.width
+                if picture.mode != mode or not (max(found) <= size if isinstance(size, int) else found == size):
+                    wanted = f"at most {size} on a side" if isinstance(size, int) else f"{size[1]}x{size[0]}"
+                    raise InputError(
+                        f"{path} is {picture.mode} {found[1]}x{found[0]}, expected {mode} {wanted}; "
+                        "run its stage again."
+                    )
+                yield picture
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} is damaged; run its stage again.") from error

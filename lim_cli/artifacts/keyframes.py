@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from lim_cli.artifacts.folder_io import load_arrays, load_scalars, save_arrays, save_scalars
+from lim_cli.artifacts.folder_io import load_arrays, load_scalars, save_arrays, save_scalars, write_tensors
 from lim_cli.core.errors import InputError
 from lim_cli.models.lrm import LRMOutput
 
@@ -31,13 +31,13 @@ class KeyframesArtifact:
         Raises:
             InputError: the file is missing or damaged.
         """
-        path = _file(self.folder, keyframe)
+        path = self.folder / keyframe_name(keyframe)
         try:
             tensors = {k: v.to(device).float()[None] for k, v in load_file(path).items()}
             features = tuple(tensors[f"features.{n}"] for n in range(len(tensors) - 2))
             return LRMOutput(tensors["triplane"], features, tensors["image_tokens"])
         except (OSError, SafetensorError, KeyError) as error:
-            raise InputError(f"{path} is missing or damaged; run its stage again with --fresh.") from error
+            raise InputError(f"{path} is missing or damaged; run its stage again.") from error
 
     @classmethod
     def load(cls, folder: Path) -> KeyframesArtifact:
@@ -51,7 +51,7 @@ def save_keyframe(folder: Path, keyframe: int, output: LRMOutput) -> None:
     """Writes one keyframe's output (batch of one) in half precision."""
     tensors = {"triplane": output.triplane, "image_tokens": output.image_tokens}
     tensors |= {f"features.{n}": feature for n, feature in enumerate(output.features)}
-    save_file({k: v[0].half().cpu().contiguous() for k, v in tensors.items()}, _file(folder, keyframe))
+    write_tensors(folder / keyframe_name(keyframe), {k: v[0].half().cpu().numpy() for k, v in tensors.items()})
 
 
 def save_keyframe_times(folder: Path, times: np.ndarray) -> None:
@@ -60,5 +60,6 @@ def save_keyframe_times(folder: Path, times: np.ndarray) -> None:
     save_scalars(folder, "keyframes", {})
 
 
-def _file(folder: Path, keyframe: int) -> Path:
-    return folder / f"keyframe_{keyframe:05d}.safetensors"
+def keyframe_name(keyframe: int) -> str:
+    """The file of one keyframe."""
+    return f"keyframe_{keyframe:05d}.safetensors"

@@ -14,6 +14,7 @@ from PIL import Image
 
 from lim_cli.artifacts.folder_io import (
     load_arrays,
+    load_picture,
     load_pictures,
     load_scalars,
     save_arrays,
@@ -26,6 +27,8 @@ from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.video.cropping import CropInfo
 
 T = TypeVar("T")
+
+LARGEST_TEXTURE = 16384
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class ClipArtifact:
         names = ("left", "top", "side", "source_size")
         numbers = [values["crop"].get(n) for n in names[:3]] + _size(folder, values["crop"].get("source_size"))
         if set(values["crop"]) != set(names) or not all(isinstance(n, int) for n in numbers):
-            raise InputError(f"{folder}: 'crop' is damaged; run its stage again with --fresh.")
+            raise InputError(f"{folder}: 'crop' is damaged; run its stage again.")
         crop = CropInfo(numbers[0], numbers[1], numbers[2], (numbers[3], numbers[4]))
         height, width = _size(folder, values["size"])
         rgba = load_pictures(folder / "frames", len(times), (height, width))
@@ -100,6 +103,11 @@ class ViewsArtifact:
         """The cameras [view] of one keyframe."""
         return self.cameras if self.cameras.intrinsics.ndim == 2 else self.cameras[keyframe]
 
+    @staticmethod
+    def source_in(folder: Path) -> str:
+        """The source of the views saved in a folder, without reading a picture."""
+        return str(load_scalars(folder, "views", VIEWS_SCALARS)["source"])
+
     def save(self, folder: Path) -> None:
         save_pictures(folder / "views", self.rgba.reshape(-1, *self.rgba.shape[2:]))
         arrays = {
@@ -116,7 +124,7 @@ class ViewsArtifact:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Raises InputError where the folder is missing, damaged or of another kind."""
-        values = load_scalars(folder, "views", {"size": list, "source": str, "shared_cameras": bool})
+        values = load_scalars(folder, "views", VIEWS_SCALARS)
         lead = ("view",) if values["shared_cameras"] else ("keyframe", "view")
         specs = {
             "keyframe_times": ("float64", ("keyframe",)),
@@ -210,16 +218,11 @@ class TextureArtifact:
         """Raises InputError where the folder is missing, damaged or of another kind."""
         load_scalars(folder, "texture", {})
         arrays = load_arrays(folder, {**TRACK_SPECS, "uv": ("float32", ("vertex", 2))}, {})
-        try:
-            with Image.open(folder / "texture.png") as picture:
-                texture = np.array(picture)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise InputError(f"{folder / 'texture.png'} is damaged; run its stage again with --fresh.") from error
-        if texture.ndim != 3 or texture.shape[-1] != 3 or texture.dtype != np.uint8:
-            raise InputError(f"{folder / 'texture.png'} is not an RGB picture; run its stage again with --fresh.")
+        texture = load_picture(folder / "texture.png", "RGB", largest=LARGEST_TEXTURE)
         return _checked(folder, lambda: cls(TexturedTrack(_track(arrays), arrays["uv"], texture)))
 
 
+VIEWS_SCALARS: dict[str, type] = {"size": list, "source": str, "shared_cameras": bool}
 TRACK_SPECS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "times": ("float64", ("time",)),
     "vertices": ("float32", ("time", "vertex", 3)),
@@ -235,6 +238,8 @@ def _track(arrays: dict[str, np.ndarray]) -> TrackedMesh:
     faces, count = arrays["faces"], arrays["vertices"].shape[1]
     if faces.size and (faces.min() < 0 or faces.max() >= count):
         raise ValueError(f"faces refer to vertices outside 0..{count - 1}")
+    if not np.isfinite(arrays["vertices"]).all():
+        raise ValueError("a vertex is NaN or infinite")
     return TrackedMesh(arrays["vertices"], faces, arrays["times"])
 
 
@@ -242,12 +247,12 @@ def _checked(folder: Path, build: Callable[[], T]) -> T:
     try:
         return build()
     except ValueError as error:
-        raise InputError(f"{folder} is damaged ({error}); run its stage again with --fresh.") from error
+        raise InputError(f"{folder} is damaged ({error}); run its stage again.") from error
 
 
 def _size(folder: Path, value: object) -> list[int]:
     if not isinstance(value, list) or len(value) != 2 or not all(isinstance(v, int) and 0 < v <= 16384 for v in value):
-        raise InputError(f"{folder}: an image size is damaged; run its stage again with --fresh.")
+        raise InputError(f"{folder}: an image size is damaged; run its stage again.")
     return list(value)
 
 

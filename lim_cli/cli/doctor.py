@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import time
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,11 +21,8 @@ REQUIRED = (
     *("diffusers", "transformers", "accelerate", "safetensors", "huggingface_hub"),
     *("PyMCubes", "trimesh", "embreex", "xatlas", "fast-simplification", "pygltflib"),
 )
-OPTIONAL = {
-    "rembg": "better mattes for clips without one (--matte rembg)",
-    "lpips": "the perceptual metric and loss",
-    "usd-core": "USD export",
-}
+USUAL_MEMORY = 2_000_000_000
+"""Bytes that one reconstruction stays below at the usual settings."""
 
 
 @app.command()
@@ -35,9 +33,10 @@ def doctor(
     ] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Check this machine: versions, devices, speed, memory, weights, optional tools.
+    """Check this machine: versions, devices, speed, memory, disk, weights, optional tools.
 
-    Exit code 0 if a reconstruction can run, 3 if a library or the weights are missing or changed.
+    Exit code 0 if a reconstruction can run, 3 if a library or the weights are missing or changed, or the disk is full.
+    Speed is that of matrix products, measured. Optional tools that are absent are listed with what brings them.
 
     Example: lim doctor --json
     """
@@ -49,31 +48,39 @@ def doctor(
 
 def examine(weights: Path | None) -> dict[str, Any]:
     """Everything `lim doctor` prints; `problems` is empty if a reconstruction can run."""
-    libraries = {name: _version(name) for name in REQUIRED}
-    absent = [name for name, version in libraries.items() if version is None]
-    problems = [f"The library {name} is not installed; reinstall lim-cli." for name in absent]
-    found = _weights(weights)
+    from lim_cli.cli.features import FEATURES, installed
+
+    libraries = {name: installed(name) for name in REQUIRED}
+    problems = [
+        f"The library {name} is not installed; pip install {name}." for name, v in libraries.items() if v is None
+    ]
+    found, memory, disk = _weights(weights), _memory(), _disk()
     problems += found.pop("problems")
+    problems += [
+        f"Only {d['free_gb']} GB are free in {d['path']}; free some space." for d in disk if not d.pop("enough")
+    ]
+    warnings = []
+    if memory["available_gb"] * 1e9 < USUAL_MEMORY:
+        warnings.append(f"A reconstruction takes up to {USUAL_MEMORY / 1e9:.0f} GB; close other programs.")
+    features = [
+        {"name": f.name, "gives": f.gives, "version": installed(f.library), "needs": f.missing()}
+        for f in FEATURES
+        if libraries["torch"]
+    ]
     return {
-        "lim": _version("lim-cli"),
+        "usable": not problems,
+        "lim": installed("lim-cli"),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "libraries": libraries,
-        "optional": {name: _version(name) for name in OPTIONAL},
-        "memory": _memory(),
+        "optional": features,
+        "memory": memory,
+        "disk": disk,
         "devices": _devices() if libraries["torch"] else [],
         "weights": found,
+        "warnings": warnings,
         "problems": problems,
     }
-
-
-def _version(distribution: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
 
 
 def _memory() -> dict[str, float]:
@@ -83,8 +90,22 @@ def _memory() -> dict[str, float]:
     return {"total_gb": round(memory.total / 1e9, 1), "available_gb": round(memory.available / 1e9, 1)}
 
 
+def _disk() -> list[dict[str, Any]]:
+    """Free space where results and temporary run folders go."""
+    from lim_cli.cli.preflight import MINIMUM_FREE_BYTES
+
+    places = {"results": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
+    free = {use: shutil.disk_usage(path).free for use, path in places.items()}
+    return [
+        {"use": use, "path": str(path), "free_gb": round(free[use] / 1e9, 1), "enough": free[use] >= MINIMUM_FREE_BYTES}
+        for use, path in places.items()
+    ]
+
+
 def _devices() -> list[dict[str, Any]]:
     import torch
+
+    from lim_cli.core.matmul import matmul_rates
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices: list[dict[str, Any]] = [
@@ -97,25 +118,8 @@ def _devices() -> list[dict[str, Any]]:
     if torch.backends.mps.is_available():
         devices.append({"device": "mps", "name": platform.machine()})
     for entry in devices:
-        entry["gflops"] = round(measure_matmul(str(entry["device"])), 1)
+        entry["gflops"] = matmul_rates(str(entry["device"]))
     return devices
-
-
-def measure_matmul(device: str, *, size: int = 1024, seconds: float = 0.3) -> float:
-    """Measured float32 matrix product rate in GFLOP/s."""
-    import torch
-
-    a = torch.ones(size, size, device=device)
-
-    def multiply() -> None:
-        (a @ a)[0, 0].item()  # item() waits for the device
-
-    multiply()
-    start, count = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - start) < seconds or count == 0:
-        multiply()
-        count += 1
-    return 2 * size**3 * count / elapsed / 1e9
 
 
 def _weights(weights: Path | None) -> dict[str, Any]:
@@ -141,15 +145,18 @@ def _lines(plain: dict[str, Any]) -> list[str]:
     memory, weights = plain["memory"], plain["weights"]
     lines = [f"lim {plain['lim'] or '(not installed)'}, Python {plain['python']}, {plain['platform']}"]
     lines.append(f"memory     {memory['available_gb']} of {memory['total_gb']} GB free")
+    lines += [f"disk       {d['free_gb']} GB free for {d['use']} in {d['path']}" for d in plain["disk"]]
     for entry in plain["devices"]:
         extra = f"{entry['cores']} cores" if "cores" in entry else f"{entry.get('memory_gb', '?')} GB"
-        rate = f"{entry['gflops']} GFLOP/s float32"
-        lines.append(f"device     {entry['device']}: {entry['name']}, {extra}, {rate}")
+        rates = ", ".join(f"{rate} GFLOP/s {name}" for name, rate in entry["gflops"].items() if rate)
+        lines.append(f"device     {entry['device']}: {entry['name']}, {extra}, {rates}")
     lines += [f"library    {name} {version or 'MISSING'}" for name, version in plain["libraries"].items()]
-    for name, version in plain["optional"].items():
-        lines.append(f"optional   {name} {version or 'absent'} ({OPTIONAL[name]})")
+    for feature in plain["optional"]:
+        state = f"needs: {feature['needs']}" if feature["needs"] else f"there ({feature['version']})"
+        lines.append(f"optional   {feature['name']}, {feature['gives']}; {state}")
     if "path" in weights:
         state = "verified" if weights["verified"] else "NOT VERIFIED"
         lines.append(f"weights    {weights['path']}: {', '.join(weights['models'])}; {state}")
-    lines += [f"problem    {text}" for text in plain["problems"]] or ["all well"]
+    lines += [f"warning    {text}" for text in plain["warnings"]]
+    lines += [f"problem    {text}" for text in plain["problems"]] or ["all well: a reconstruction can run"]
     return lines

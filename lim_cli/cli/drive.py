@@ -33,11 +33,11 @@ def drive(
 
     Example: lim drive RUN --mesh dog.glb -o moving_dog.glb
     """
-    from lim_cli.cli.preflight import check_glb, check_run
+    from lim_cli.cli.preflight import check_glb, check_mesh_options, check_run
 
     check_run(run)
     check_glb(output)
-    options.check_mesh_options(mesh, mesh_align)
+    check_mesh_options(mesh, mesh_align)
 
     from lim_cli.core.config import to_plain
     from lim_cli.stages import drive as stage

@@ -15,6 +15,7 @@ app = options.new_app()
 
 @app.command()
 def ingest(
+    context: typer.Context,
     input_path: Annotated[
         Path,
         typer.Argument(metavar="INPUT", help="A video, an image folder or a scene folder.", show_default=False),
@@ -26,6 +27,8 @@ def ingest(
     matte: options.MatteOption = "auto",
     max_frames: options.MaxFramesOption = None,
     keyframe_stride: options.KeyframeStrideOption = None,
+    config: options.ConfigOption = None,
+    set_: options.SetOption = None,
     json_: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -43,19 +46,17 @@ def ingest(
         lim texture RUN
         lim export RUN -o out.glb
     """
-    from lim_cli.cli.preflight import check_input, check_writable
+    from lim_cli.cli.preflight import check_content, check_writable
+    from lim_cli.cli.settings import read_settings
 
-    check_input(input_path)
+    settings = read_settings(context, config, set_)
+    check_content(input_path, settings.config)
     check_writable(workdir)
 
-    from lim_cli.stages.config import ReconstructConfig
-    from lim_cli.stages.ingest import IngestConfig
     from lim_cli.stages.steps import Steps, open_run, take_in
 
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
-    clip = IngestConfig(matte=matte, **options.given(start=start, end=end, input_fps=input_fps, max_frames=max_frames))
-    config = ReconstructConfig(keyframe_stride=keyframe_stride, ingest=clip)
     with open_run(workdir) as run:
         steps = Steps(run, progress=sink)
-        take_in(steps, input_path, config.ingest, config.posed)
+        take_in(steps, input_path, settings.config.ingest, settings.config.posed)
         sink.stages(workdir, steps.seconds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typer
+
 from lim_cli.cli import options
 from lim_cli.cli.output import JsonOption, Output, QuietOption, VerboseOption
 
@@ -10,10 +12,13 @@ app = options.new_app()
 
 @app.command()
 def keyframes(
+    context: typer.Context,
     run: options.RunArgument,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
     release: options.ReleaseOption = None,
+    config: options.ConfigOption = None,
+    set_: options.SetOption = None,
     json_: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -23,9 +28,11 @@ def keyframes(
     Example: lim keyframes RUN
     """
     from lim_cli.cli.preflight import check_run
+    from lim_cli.cli.settings import read_settings
 
+    settings = read_settings(context, config, set_)
     check_run(run)
-    networks = options.load_networks(device, weights, release, "lrm")
+    networks = options.networks_of(settings, "lrm")
 
     from lim_cli.stages.steps import Steps, existing_run
 

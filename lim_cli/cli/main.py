@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keyframes": ("lim_cli.cli.keyframes", "Stage alone: reconstruct every keyframe as a triplane."),
     "track": ("lim_cli.cli.track", "Stage alone: trace one mesh through time."),
     "texture": ("lim_cli.cli.texture", "Stage alone: bake the texture."),
-    "export": ("lim_cli.cli.export", "Stage alone: write the GLB."),
+    "export": ("lim_cli.cli.export", "Stage alone: write the GLB, or USD, OBJ, PLY."),
     "drive": ("lim_cli.cli.drive", "Move your own mesh as a tracked run moves."),
     "interpolate": ("lim_cli.cli.interpolate", "Interpolate between two keyframes of two scenes or runs."),
     "render": ("lim_cli.cli.render", "Render triplanes: colour, depth, opacity, turntables."),
@@ -30,7 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("lim_cli.cli.evaluate", "Judge the models on objects and scenes they never saw."),
     "inspect": ("lim_cli.cli.inspect", "Say what an animated GLB holds."),
     "view": ("lim_cli.cli.view", "Play animated GLB files in the browser."),
-    "weights": ("lim_cli.cli.weights", "List, find and verify the model weights."),
+    "bench": ("lim_cli.cli.bench", "Measure what every stage costs on this machine."),
+    "weights": ("lim_cli.cli.weights", "List, find, verify and fetch the model weights."),
     "doctor": ("lim_cli.cli.doctor", "Check this machine: versions, devices, speed, weights."),
 }
 
@@ -71,7 +73,7 @@ app = typer.Typer(
     cls=LazyGroup,
     help="4-D reconstruction: a video of one moving object in, one animated mesh out.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -112,6 +114,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Entry point of the `lim` script."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # batch systems end jobs so: tidy up as after Ctrl-C
     sys.exit(run(sys.argv[1:]))
 
 

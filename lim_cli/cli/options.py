@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lim_cli.core.errors import ConfigError
-
 if TYPE_CHECKING:
+    from lim_cli.cli.settings import Settings
     from lim_cli.stages.drive import DriveConfig
     from lim_cli.stages.networks import Networks
 
@@ -25,6 +24,16 @@ ReleaseOption = Annotated[str | None, typer.Option("--release", help="Release of
 ViewsModelOption = Annotated[
     str | None,
     typer.Option("--views-model", help="Another view generator: a diffusers folder, or a hub id.", show_default=False),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="A .toml or .json file of options, stronger than ./lim.toml.", show_default=False),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="A.B=C", help="Any option of any stage, such as track.stiffness=3.", show_default=False
+    ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of every random choice.", min=0)]
 FpsOption = Annotated[float, typer.Option(help="Output frames per second.", min=0.01, max=240)]
@@ -57,6 +66,16 @@ QuantizeOption = Annotated[
 SparseOption = Annotated[
     bool, typer.Option("--sparse", help="Store only the vertices that move (sparse accessors) in the GLB.")
 ]
+
+AnimOption = Annotated[
+    str,
+    typer.Option(
+        "--anim",
+        help="How the GLB moves. morph: every vertex of every frame; skin: bones, tens of times smaller, its error is "
+        "stated; both: a second file NAME_skin.glb.",
+    ),
+]
+BonesOption = Annotated[int, typer.Option(help="Bones of a skinned GLB, at most.", min=1, max=250)]
 SheetOption = Annotated[
     Path | None,
     typer.Option(
@@ -88,15 +107,6 @@ def given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def check_mesh_options(mesh: Path, align: str) -> None:
-    """Raises InputError or ConfigError if there is no such mesh or way to align it."""
-    from lim_cli.data.user_mesh import check_mesh
-
-    if align not in ("auto", "none", "yaw"):
-        raise ConfigError(f"--mesh-align must be auto, none or yaw, got {align!r}.")
-    check_mesh(mesh)
-
-
 def drive_config(mesh: Path, align: str, frame: int | None) -> DriveConfig:
     """What the mesh options ask for, once they are checked."""
     from lim_cli.stages.drive import DriveConfig
@@ -124,3 +134,11 @@ def load_networks(
     from lim_cli.stages.networks import Networks
 
     return Networks(choose_device(device), weights=weights, release=release, views_model=views_model, needs=needs)
+
+
+def networks_of(settings: Settings, *needs: str) -> Networks:
+    """`load_networks` with the device, weights and view generator of a command's settings."""
+    config = settings.config
+    return load_networks(
+        settings.command.device, settings.weights, config.release, *needs, views_model=config.views_model
+    )  # fmt: skip

@@ -34,6 +34,7 @@ class Output:
         self.as_json, self.quiet, self.verbose = as_json, quiet, verbose
         from rich.console import Console  # here, so that help does not wait for it
 
+        self._stdout = sys.stdout  # results go there even while a library's chatter is kept off it
         no_color = True if os.environ.get("NO_COLOR") else None
         self._stderr = Console(stderr=True, no_color=no_color, highlight=False)
         self._bars: RichProgress | None = None
@@ -42,15 +43,21 @@ class Output:
 
     def result(self, plain: Mapping[str, Any], lines: Sequence[str]) -> None:
         """The command's result: `plain` as JSON if asked for, else `lines`."""
-        text = json.dumps(plain, indent=2, default=str) if self.as_json else "\n".join(lines)
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        self._print(json.dumps(plain, indent=2, default=str) if self.as_json else "\n".join(lines))
+
+    def line(self, plain: Mapping[str, Any], text: str) -> None:
+        """One of many results: `plain` as one line of JSON if asked for, else `text`."""
+        self._print(json.dumps(plain, default=str) if self.as_json else text)
 
     def stages(self, run: Path, seconds: Mapping[str, float]) -> None:
         """What stages run alone say: their folders and seconds."""
         plain = {"run": str(run), "seconds": dict(seconds)}
         lines = [f"{run}: {name} {'there already' if took == 0 else f'{took} s'}" for name, took in seconds.items()]
         self.result(plain, lines)
+
+    def _print(self, text: str) -> None:
+        self._stdout.write(text + "\n")
+        self._stdout.flush()
 
     # Logs
 

@@ -1,87 +1,153 @@
-"""What can be known to fail before anything heavy is loaded: paths, space and weights."""
+"""What can be known to fail before anything heavy is loaded: paths, space, weights, and what the input holds."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lim_cli.core.errors import ConfigError, InputError, OutputError
+from lim_cli.cli.jobs import Job, Plan, check_suffix
+from lim_cli.core.errors import ConfigError, InputError, OutputError, WeightsError
 
+if TYPE_CHECKING:
+    from lim_cli.cli.settings import Settings
+    from lim_cli.stages.config import ReconstructConfig
+
+MODELS = ("lrm", "lim", "canonical_lrm", "canonical_lim")
+FILE_SUFFIXES = (".glb", ".mp4", ".mov", ".m4v", ".gif", ".png")
 MINIMUM_FREE_BYTES = 300_000_000
 RESULT_NAME = "result.json"
 """Marks a folder as a result of ours, which a rerun may replace."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """One input and where its results go."""
-
-    input_path: Path
-    output: Path
-    workdir: Path | None
-    preview: Path | None
-    sheet: Path | None = None
-
-
-def plan_jobs(
-    inputs: list[Path], output: Path, *, workdir: Path | None, preview: Path | None, sheet: Path | None = None
-) -> list[Job]:
-    """One job per input. With several inputs `output`, `workdir`, `preview` and `sheet` are folders.
-
-    Raises:
-        OutputError: the output is neither a .glb file nor, for several inputs, a folder.
-        InputError: two inputs would write the same file.
-    """
-    many = len(inputs) > 1
-    if not many and not _means_folder(output):
-        check_suffix(output)
-        return [Job(inputs[0], output, workdir, preview, sheet)]
-    if output.suffix:
-        raise OutputError(f"With several inputs -o must be a folder, got {output}.")
-    jobs: dict[str, Job] = {}
-    for path in inputs:
-        name = path.resolve().stem
-        if name in jobs:
-            raise InputError(f"Both {jobs[name].input_path} and {path} would write {name}.glb; rename one.")
-        jobs[name] = Job(
-            path,
-            output / f"{name}.glb",
-            workdir / name if workdir and many else workdir,
-            preview / f"{name}.mp4" if preview and many else preview,
-            sheet / f"{name}.png" if sheet and many else sheet,
-        )
-    return list(jobs.values())
+def check_batch(plan: Plan, settings: Settings) -> None:
+    """Raises what would fail every clip of a batch alike: the folder, the device, the user's mesh, the weights."""
+    check_writable(plan.summary)
+    if plan.folder is not None and plan.folder.is_file():
+        raise OutputError(f"Output {plan.folder} is a file; with several inputs give a folder.")
+    check_device(settings.command.device)
+    check_mesh(settings)
+    check_weights(settings, generates=not all(is_posed(job.input_path) for job in plan.mine))
 
 
-def parse_shard(text: str | None) -> tuple[int, int]:
-    """ "i/n", i from 1 -> (i, n); None is the whole.
+def check_job(job: Job, settings: Settings) -> Path:
+    """Raises what would stop the job at once or only at its end; takes part of a second and needs no torch.
+
+    Returns the release of weights that it will use.
 
     Raises:
-        ConfigError: anything else.
+        InputError, OutputError, WeightsError, MissingError, ConfigError: the input cannot be decoded or holds no
+            object, a result cannot be written, or something the run needs is not there.
     """
-    if text is None:
-        return 1, 1
-    first, slash, second = text.partition("/")
-    if not (slash and first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
-        raise ConfigError(f"--shard must be i/n with 1 <= i <= n, got {text!r}.")
-    return int(first), int(second)
-
-
-def check_job(job: Job) -> None:
-    """Raises InputError or OutputError if the job cannot start."""
-    check_input(job.input_path)
+    check_device(settings.command.device)
+    check_mesh(settings)
     check_sheet(job.sheet)
-    for path in (job.output, job.preview, job.sheet, job.workdir):
+    for path in (job.output, job.preview, job.sheet, job.workdir or Path(tempfile.gettempdir()) / "lim"):
         if path is not None:
             check_writable(path)
+    if job.workdir is not None and job.workdir.is_file():
+        raise OutputError(f"The working folder {job.workdir} is a file; choose another --workdir.")
+    if job.preview is not None:
+        from lim_cli.video.writing import check_encoder
+
+        check_encoder(job.preview)
+    release = check_weights(settings, generates=not is_posed(job.input_path))
+    check_content(job.input_path, settings.config)
+    return release
+
+
+def check_content(path: Path, config: ReconstructConfig) -> None:
+    """Raises InputError if a first look finds nothing to reconstruct: the first frame or the scene's table is read."""
+    check_input(path)
+    if is_posed(path):
+        from lim_cli.data.scene_transforms import read_transforms
+        from lim_cli.video.pictures import read_picture
+
+        read_picture(read_transforms(path, input_fps=config.posed.input_fps).frames[0].path, max_side=64)
+        return
+    from lim_cli.video.checking import check_clip
+
+    clip = config.ingest
+    check_clip(
+        path,
+        clip.matte,
+        start=clip.start,
+        end=clip.end,
+        max_frames=clip.max_frames,
+        max_side=clip.max_side,
+        input_fps=clip.input_fps,
+    )
+
+
+def check_weights(settings: Settings, *, generates: bool) -> Path:
+    """The release that the run will use, its files' headers read.
+
+    generates: whether views have to be made up.
+
+    Raises:
+        WeightsError: a model is missing, or a file of its weights is missing or cut off.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    from lim_cli.models.releases import find_release
+
+    other = settings.config.views_model
+    needs = (*MODELS, "views") if generates and other is None else MODELS
+    release = find_release(settings.weights, settings.config.release, needs=needs)
+    folders = [release / name for name in needs]
+    if generates and other is not None and Path(other).is_dir():
+        folders.append(Path(other))
+    for folder in folders:
+        files = sorted(folder.rglob("*.safetensors"))
+        if not files:
+            raise WeightsError(f"{folder} holds no weights (.safetensors); fetch the release again.")
+        for file in files:
+            try:
+                with safe_open(file, framework="np"):
+                    pass
+            except (SafetensorError, OSError):
+                raise WeightsError(f"{file} is damaged or cut off; fetch the release again.") from None
+    return release
+
+
+def check_mesh(settings: Settings) -> None:
+    """Raises InputError or ConfigError if the user's own mesh cannot be read or written as the other options ask."""
+    command, export = settings.command, settings.config.export
+    if command.mesh is None:
+        return
+    check_mesh_options(Path(command.mesh), command.mesh_align)
+    if export.anim != "morph" or export.quantize or export.sparse:
+        raise ConfigError("Options anim, quantize and sparse are not for a mesh of your own; leave them out with mesh.")
+
+
+def check_mesh_options(mesh: Path, align: str) -> None:
+    """Raises InputError or ConfigError if there is no such mesh or way to align it."""
+    from lim_cli.data.user_mesh import check_mesh as check_mesh_file
+    from lim_cli.stages.config import ALIGNMENTS
+
+    if align not in ALIGNMENTS:
+        raise ConfigError(f"Option mesh-align must be one of {', '.join(ALIGNMENTS)}, got {align!r}.")
+    check_mesh_file(mesh)
 
 
 def check_sheet(sheet: Path | None) -> None:
     """Raises OutputError if a contact sheet would not be a .png."""
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise OutputError(f"The contact sheet {sheet} must end in .png.")
+
+
+def check_device(name: str) -> None:
+    """Raises ConfigError for a device that cannot be here, as far as that shows without torch."""
+    from importlib.metadata import version
+
+    kind = name.split(":")[0]
+    if kind not in ("auto", "cpu", "cuda", "mps"):
+        raise ConfigError(f"Device '{name}' is not known; use auto, cpu, cuda, cuda:N or mps.")
+    if (kind == "mps" and sys.platform != "darwin") or (kind == "cuda" and version("torch").endswith("+cpu")):
+        raise ConfigError(f"Device '{name}' is not available here; use --device auto or --device cpu.")
 
 
 def check_input(path: Path) -> None:
@@ -105,11 +171,6 @@ def is_posed(path: Path) -> bool:
     return (path / "transforms.json").is_file()
 
 
-def check_suffix(path: Path) -> None:
-    if path.suffix.lower() != ".glb":
-        raise OutputError(f"Output {path} must end in .glb.")
-
-
 def check_glb(path: Path) -> None:
     """Raises OutputError if `path` is no .glb that can be written."""
     check_suffix(path)
@@ -127,7 +188,7 @@ def check_new_folder(path: Path) -> None:
 
 def check_writable(path: Path) -> None:
     """Raises OutputError if `path` cannot be created or its disk is nearly full."""
-    if path.is_dir() and path.suffix == ".glb":
+    if path.is_dir() and path.suffix.lower() in FILE_SUFFIXES:
         raise OutputError(f"Output {path} is a folder; give a file name.")
     parent = path.resolve()
     while not parent.exists():
@@ -140,7 +201,3 @@ def check_writable(path: Path) -> None:
     if free < MINIMUM_FREE_BYTES:
         needed = MINIMUM_FREE_BYTES / 1e6
         raise OutputError(f"Only {free / 1e6:.0f} MB are free for {path}; {needed:.0f} MB are needed.")
-
-
-def _means_folder(path: Path) -> bool:
-    return path.is_dir() or not path.suffix

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lim_cli.cli import options
 from lim_cli.cli.output import JsonOption, Output, QuietOption, VerboseOption
 
-if TYPE_CHECKING:
-    from lim_cli.cli.preflight import Job
-
 app = options.new_app()
 
-MODELS = ("lrm", "lim", "canonical_lrm", "canonical_lim")
+
+class Engine(StrEnum):
+    """Where the clips of a batch are worked on."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 @app.command()
 def reconstruct(
+    context: typer.Context,
     inputs: Annotated[
-        list[Path],
+        list[str] | None,
         typer.Argument(
-            metavar="INPUT...",
-            help="Videos, image folders (RGBA is kept as matte) or scene folders (transforms.json).",
+            metavar="INPUT",
+            help="Videos, image folders (RGBA is kept as matte), scene folders (transforms.json), patterns such as "
+            "'clips/*.mp4', or - for a video on standard input.",
             show_default=False,
         ),
-    ],
+    ] = None,
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option("--output", "-o", help="The .glb to write; a folder for several inputs.", show_default=False),
-    ],
+    ] = None,
     fps: options.FpsOption = 30.0,
     preview: Annotated[
         Path | None,
@@ -60,7 +66,11 @@ def reconstruct(
     texture_size: options.TextureSizeOption = 1024,
     quantize: options.QuantizeOption = False,
     sparse: options.SparseOption = False,
+    anim: options.AnimOption = "morph",
+    bones: options.BonesOption = 32,
     seed: options.SeedOption = 0,
+    config: options.ConfigOption = None,
+    set_: options.SetOption = None,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
     release: options.ReleaseOption = None,
@@ -68,9 +78,16 @@ def reconstruct(
         Path | None,
         typer.Option(help="Keep the finished stages here, so that a rerun resumes.", show_default=False),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume/--fresh", help="Reuse finished stages, or start over.")] = True,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--fresh", help="Reuse finished stages and finished clips of a batch, or start over."),
+    ] = True,
     shard: Annotated[
         str | None, typer.Option(help="i/n: take only every n-th input, from the i-th (1..n).", show_default=False)
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="Work here, or on a Ray cluster that runs already.")] = Engine.LOCAL,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster; RAY_ADDRESS otherwise.", show_default=False)
     ] = None,
     json_: JsonOption = False,
     quiet: QuietOption = False,
@@ -78,98 +95,59 @@ def reconstruct(
 ) -> None:
     """Turn a video of one moving object into an animated, textured mesh (GLB).
 
-    Several inputs are done one after the other; one that fails is listed at the end and does not stop the rest; the
-    exit code is then the highest of theirs.
+    A clip of one frame becomes a mesh that keeps still. OUT.config.json beside OUT.glb holds every option of the run;
+    lim reconstruct --config OUT.config.json -o AGAIN.glb repeats it byte for byte. Options come from the command
+    line, --set, --config and ./lim.toml, in this order.
+
+    Several inputs, a pattern or a shard make a batch: the clips are done one after the other, each is reported as it
+    finishes (--json: one line each), one that fails does not stop the rest, and those done already are skipped
+    unless --fresh. batch.json in the output folder lists them all. The exit code is the highest of theirs.
 
     Example: lim reconstruct clip.mp4 -o out.glb --fps 30 --preview out.mp4
     """
-    from lim_cli.cli.preflight import check_job, is_posed, parse_shard, plan_jobs
-    from lim_cli.models.releases import find_release
+    from lim_cli.cli.jobs import plan_jobs
+    from lim_cli.cli.preflight import check_batch
+    from lim_cli.cli.settings import DEFAULT_FILE, read_settings
+    from lim_cli.core.errors import ConfigError
 
-    # 1. What can be refused in the first second.
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
-    jobs = plan_jobs(inputs, output, workdir=workdir, preview=preview, sheet=sheet)
-    if mesh is not None:
-        options.check_mesh_options(mesh, mesh_align)
-    part, parts = parse_shard(shard)
-    if len(jobs) == 1:
-        check_job(jobs[0])
-    generates = views_model is None and not all(is_posed(job.input_path) for job in jobs)
-    find_release(weights, release, needs=(*MODELS, "views") if generates else MODELS)
 
-    # 2. The frozen configuration.
-    from lim_cli.core.device import choose_device
-    from lim_cli.stages.config import ReconstructConfig
-    from lim_cli.stages.ingest import IngestConfig
-
-    config = ReconstructConfig(
-        fps=fps,
-        keyframe_stride=keyframe_stride,
-        texture_size=texture_size,
-        vertices=vertices,
-        steps=steps,
-        elevation=elevation,
-        field_of_view=field_of_view,
-        seed=seed,
-        views_model=views_model,
-        release=release,
-        quantize=quantize,
-        sparse=sparse,
-        ingest=IngestConfig(
-            matte=matte, **options.given(start=start, end=end, input_fps=input_fps, max_frames=max_frames)
-        ),
+    # 1. The options, from all their sources.
+    settings = read_settings(context, config, set_)
+    if DEFAULT_FILE.is_file():
+        sink.log(f"Options from {DEFAULT_FILE} are in force.")
+    command = settings.command
+    if not command.input or command.output is None:
+        missing = "INPUT, a video or a folder of pictures" if not command.input else "-o OUT.glb"
+        raise ConfigError(f"Give {missing}; see lim reconstruct --help.")
+    plan = plan_jobs(
+        command.input,
+        Path(command.output),
+        workdir=Path(command.workdir) if command.workdir is not None else None,
+        preview=Path(command.preview) if command.preview is not None else None,
+        sheet=Path(command.sheet) if command.sheet is not None else None,
+        shard=shard,
     )
-    settings: dict[str, Any] = {"device": str(choose_device(device)), "fresh": not resume, "weights": weights}
-    if mesh is not None:
-        settings["drive"] = options.drive_config(mesh, mesh_align, mesh_frame)
 
-    # 3. One clip, whose error is the command's; or many.
-    if len(jobs) == 1 and parts == 1:
-        result = _run(jobs[0], config, settings, sink)
+    # 2. One clip, whose error is the command's.
+    if plan.folder is None and engine is Engine.LOCAL:
+        from lim_cli.cli.one_clip import reconstruct as reconstruct_clip
+
+        result = reconstruct_clip(plan.jobs[0], settings, fresh=not resume, progress=sink) or {}
         sink.result(result, [f"{key}: {value}" for key, value in result.items()])
         return
-    code = run_many(jobs[part - 1 :: parts], config, settings, sink)
-    if code:
+
+    # 3. Or many.
+    from lim_cli.cli.batch import run_batch, run_here
+
+    if plan.folder is None:
+        plan = replace(plan, folder=plan.jobs[0].output.parent)
+    check_batch(plan, settings)
+    if engine is Engine.RAY:
+        from lim_cli.cli.ray_engine import run_on_ray
+
+        outcomes = run_on_ray(plan.mine, settings, fresh=not resume, address=ray_address)
+    else:
+        outcomes = run_here(plan.mine, settings, fresh=not resume, sink=sink)
+    if code := run_batch(plan, outcomes, sink):
         raise typer.Exit(code)
-
-
-def _run(job: Job, config: Any, settings: dict[str, Any], sink: Output) -> dict[str, Any]:
-    from lim_cli.stages.chain import reconstruct as reconstruct_clip
-
-    result = reconstruct_clip(
-        job.input_path,
-        job.output,
-        config,
-        workdir=job.workdir,
-        preview=job.preview,
-        sheet=job.sheet,
-        progress=sink,
-        **settings,
-    )
-    plain: dict[str, Any] = result.to_plain()
-    return plain
-
-
-def run_many(jobs: list[Job], config: Any, settings: dict[str, Any], sink: Output) -> int:
-    """Runs the jobs in order, prints what each became, and returns the highest exit code among them."""
-    from lim_cli.cli.failure import report_error
-    from lim_cli.cli.preflight import check_job
-    from lim_cli.core.errors import InterruptedRun, LimError
-
-    done: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
-    for job in jobs:
-        try:
-            check_job(job)
-            done.append({"input": str(job.input_path), **_run(job, config, settings, sink)})
-        except (KeyboardInterrupt, InterruptedRun):
-            raise
-        except Exception as error:  # any failure of one clip, so that the others still run
-            code = report_error(error)
-            text = str(error) if isinstance(error, LimError) else f"{type(error).__name__}: {error}"
-            failed.append({"input": str(job.input_path), "error": text, "exit_code": code})
-    lines = [f"done    {entry['input']}" for entry in done]
-    lines += [f"failed  {entry['input']}: {entry['error']}" for entry in failed]
-    lines.append(f"{len(done)} of {len(jobs)} clips done")
-    sink.result({"results": done, "failed": failed}, lines)
-    return max((entry["exit_code"] for entry in failed), default=0)

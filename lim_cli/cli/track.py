@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typer
+
 from lim_cli.cli import options
 from lim_cli.cli.output import JsonOption, Output, QuietOption, VerboseOption
 
@@ -10,12 +12,15 @@ app = options.new_app()
 
 @app.command()
 def track(
+    context: typer.Context,
     run: options.RunArgument,
     fps: options.FpsOption = 30.0,
     vertices: options.VerticesOption = 6_000,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
     release: options.ReleaseOption = None,
+    config: options.ConfigOption = None,
+    set_: options.SetOption = None,
     json_: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -25,16 +30,16 @@ def track(
     Example: lim track RUN --fps 30
     """
     from lim_cli.cli.preflight import check_run
+    from lim_cli.cli.settings import read_settings
 
+    settings = read_settings(context, config, set_)
     check_run(run)
-    networks = options.load_networks(device, weights, release, "lrm", "lim", "canonical_lrm", "canonical_lim")
+    networks = options.networks_of(settings, "lrm", "lim", "canonical_lrm", "canonical_lim")
 
-    from lim_cli.stages.config import ReconstructConfig
     from lim_cli.stages.steps import Steps, existing_run
 
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
-    config = ReconstructConfig(fps=fps, vertices=vertices)
     with existing_run(run) as folder:
         stages = Steps(folder, networks, progress=sink)
-        stages.track(config.track, fps=config.fps)
+        stages.track(settings.config.track, fps=settings.config.fps)
         sink.stages(run, stages.seconds)

@@ -139,7 +139,7 @@ def _read(path: Path) -> dict[str, Any]:
             return tomllib.load(stream)
     except FileNotFoundError as error:
         raise ConfigError(f"There is no settings file {path}.") from error
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}.") from error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typer
+
 from lim_cli.cli import options
 from lim_cli.cli.output import JsonOption, Output, QuietOption, VerboseOption
 
@@ -10,6 +12,7 @@ app = options.new_app()
 
 @app.command()
 def views(
+    context: typer.Context,
     run: options.RunArgument,
     keyframe_stride: options.KeyframeStrideOption = None,
     steps: options.StepsOption = 1,
@@ -20,6 +23,8 @@ def views(
     weights: options.WeightsOption = None,
     release: options.ReleaseOption = None,
     views_model: options.ViewsModelOption = None,
+    config: options.ConfigOption = None,
+    set_: options.SetOption = None,
     json_: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -29,18 +34,16 @@ def views(
     Example: lim views RUN --steps 1
     """
     from lim_cli.cli.preflight import check_run
+    from lim_cli.cli.settings import read_settings
 
+    settings = read_settings(context, config, set_)
     check_run(run)
-    networks = options.load_networks(device, weights, release, "views", views_model=views_model)
+    networks = options.networks_of(settings, "views")
 
-    from lim_cli.stages.config import ReconstructConfig
     from lim_cli.stages.steps import Steps, existing_run
 
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
-    config = ReconstructConfig(
-        keyframe_stride=keyframe_stride, steps=steps, elevation=elevation, field_of_view=field_of_view, seed=seed
-    )
     with existing_run(run) as folder:
         stages = Steps(folder, networks, progress=sink)
-        stages.views(config.views, seed=config.seed)
+        stages.views(settings.config.views, seed=settings.config.seed)
         sink.stages(run, stages.seconds)

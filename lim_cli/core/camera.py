@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0]).astype(np.float32)
-
 
 @dataclass(frozen=True)
 class Cameras:

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from lim_cli.core.errors import ConfigError
@@ -35,9 +35,8 @@ def from_plain(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for key in values:
         if key not in names:
-            near = difflib.get_close_matches(key, names, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else f" Known keys: {', '.join(names)}."
-            raise ConfigError(f"Unknown option '{where}{key}'.{hint}")
+            known = leaf_paths(cls, where)
+            raise ConfigError(f"Unknown option '{where}{key}'.{hint_for(f'{where}{key}', known)}")
     arguments = {k: _convert(hints[k], v, f"{where}{k}") for k, v in values.items()}
     try:
         return cls(**arguments)
@@ -50,13 +49,30 @@ def replace_path(config: T, path: str, value: Any) -> T:
     head, _, rest = path.partition(".")
     names = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
     if head not in names:
-        near = difflib.get_close_matches(head, names, n=1)
-        raise ConfigError(f"Unknown option '{head}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+        raise ConfigError(f"Unknown option '{head}'.{hint_for(head, names)}")
     if rest:
         new: Any = replace_path(getattr(config, head), rest, value)
     else:
         new = _convert(typing.get_type_hints(type(config))[head], value, head)
     return dataclasses.replace(config, **{head: new})  # type: ignore[type-var]
+
+
+def leaf_paths(cls: Any, where: str = "") -> list[str]:
+    """The dotted paths of all values of a config class, nested ones included."""
+    paths: list[str] = []
+    for name, hint in typing.get_type_hints(cls).items():
+        paths += leaf_paths(hint, f"{where}{name}.") if dataclasses.is_dataclass(hint) else [f"{where}{name}"]
+    return paths
+
+
+def hint_for(key: str, known: Sequence[str]) -> str:
+    """What to say after "Unknown option 'key'.": the nearest of `known`, by its whole path or its last part alone."""
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
+    if not near:
+        last = {path.rpartition(".")[2]: path for path in reversed(known)}
+        near = [last[name] for name in difflib.get_close_matches(key.rpartition(".")[2], list(last), n=1)]
+    short = [path for path in known if "." not in path] or known
+    return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(short)}."
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
@@ -69,8 +85,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
         options = typing.get_args(hint)
-        if value is None and type(None) in options:
-            return None
+        if (value is None or value == "none") and type(None) in options:
+            return None  # TOML and the command line have no null
         return _convert(next(o for o in options if o is not type(None)), value, where)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):

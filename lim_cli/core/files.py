@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from lim_cli.core.errors import OutputError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO, errno.ENOTDIR, errno.EISDIR)
 
 
 @contextmanager
@@ -25,42 +29,67 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove(partial)
-    except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror}. Choose another output path.") from error
-    try:
-        yield partial
-        if path.is_dir() and partial.is_dir():
-            shutil.rmtree(path)
-        os.replace(partial, path)
-    except OSError as error:
-        remove(partial)
-        raise OutputError(f"Cannot write {path}: {error.strerror}. Free some space or choose another path.") from error
-    except BaseException:
-        remove(partial)
-        raise
+        try:
+            yield partial
+            if path.is_dir() and partial.is_dir():
+                shutil.rmtree(path)
+            os.replace(partial, path)
+        except BaseException:
+            remove(partial)
+            raise
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields `NAME.partial` as an empty folder; renames it to `path` once the block succeeds."""
+    """Yields `NAME.partial` as an empty folder; renames it to `path` once the block succeeds.
+
+    Raises:
+        OutputError: the folder cannot be created or written.
+    """
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
+    with writing(path):
+        remove(partial)
+        try:
+            partial.mkdir(parents=True)
+            yield partial
+            if path.exists():
+                remove(path)
+            os.replace(partial, path)
+        except BaseException:
+            remove(partial)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the operating system says against writing `path` in the block into one sentence.
+
+    An error that is about reading some other file is let through.
+
+    Raises:
+        OutputError: the disk is full, or the path cannot be written.
+    """
     try:
-        remove(partial)
-        partial.mkdir(parents=True)
-        yield partial
-        if path.exists():
-            remove(path)
-        os.replace(partial, path)
+        yield
     except OSError as error:
-        remove(partial)
-        raise OutputError(f"Cannot write {path}: {error.strerror}. Free some space or choose another path.") from error
-    except BaseException:
-        remove(partial)
-        raise
+        if error.errno in FULL:
+            text = f"The disk is full: cannot write {path}; free some space or choose another path."
+        elif _concerns(error, path):
+            text = f"Cannot write {path} ({error.strerror}); choose another path."
+        else:
+            raise
+        raise OutputError(text) from error
+
+
+def _concerns(error: OSError, path: Path) -> bool:
+    if not isinstance(error.filename, str):
+        return error.errno in UNWRITABLE
+    about, target = Path(error.filename).absolute(), path.absolute()
+    return about.is_relative_to(target.parent) or target.is_relative_to(about)
 
 
 def remove(path: Path) -> None:

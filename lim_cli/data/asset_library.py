@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from lim_cli.core.errors import InputError, MissingError
+from lim_cli.core.errors import PARSER_ERRORS, InputError, MissingError
 from lim_cli.core.files import atomic_path
+from lim_cli.core.npz import read_npz
 from lim_cli.data.gltf_animation import Rig
 from lim_cli.data.rig_packing import VERSION, pack_rig, unpack_rig
 from lim_cli.data.rigged_object import RiggedObject, recoloured
@@ -157,12 +157,12 @@ def load_pack(path: Path | str, *, exclude: tuple[str, ...] = (), only: tuple[st
     if not path.is_file():
         raise MissingError(f"There is no asset pack at {path}; write one with AssetLibrary.save_pack.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_npz(path)
         header = json.loads(arrays["header"].tobytes())
         if header["version"] != VERSION:
             raise InputError(f"{path} is an asset pack of version {header['version']}, not {VERSION}.")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        names = [str(entry["rig"]["name"]) for entry in header["assets"]]
+    except PARSER_ERRORS as error:
         raise InputError(f"{path} is not an asset pack: {error}.") from error
 
     def reader(number: int) -> Callable[[], LibraryItem]:
@@ -170,12 +170,16 @@ def load_pack(path: Path | str, *, exclude: tuple[str, ...] = (), only: tuple[st
             prefix = f"{number}/"
             blobs = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
             entry = header["assets"][number]
-            return LibraryItem(unpack_rig(entry["rig"], blobs), entry["motion"])
+            try:
+                motion = {str(name): float(amount) for name, amount in entry["motion"].items()}
+                return LibraryItem(unpack_rig(entry["rig"], blobs), motion)
+            except PARSER_ERRORS as error:
+                raise InputError(f"{path} is damaged: {error}.") from error
 
         return read
 
     library = AssetLibrary.__new__(AssetLibrary)
-    readers = {entry["rig"]["name"]: reader(n) for n, entry in enumerate(header["assets"])}
+    readers = {name: reader(n) for n, name in enumerate(names)}
     library._setup(readers, str(path), exclude, only)
     return library
 

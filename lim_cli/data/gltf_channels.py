@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lim_cli.core.errors import InputError
 from lim_cli.data.gltf_animation import Animation, ChannelGroup, Interpolation, Path
 from lim_cli.data.gltf_file import GltfFile
 
@@ -49,7 +50,11 @@ def _channels(file: GltfFile, animation: Any, place: dict[int, int]) -> Iterator
         if not len(times):
             continue
         parts = 3 if sampler.interpolation == "CUBICSPLINE" else 1
+        if not np.isfinite(times).all() or (np.diff(times) < 0).any():
+            raise InputError(f"{file.path} has an animation whose key times do not increase; export it again.")
         values = file.accessor(sampler.output).astype(np.float32).reshape(len(times), parts, -1)
+        if path != "weights" and values.shape[-1] != (4 if path == "rotation" else 3):
+            raise InputError(f"{file.path} has an animation with too many or too few values; export it again.")
         yield _Channel(path, sampler.interpolation or "LINEAR", times, place[node], values)
 
 

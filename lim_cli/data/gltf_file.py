@@ -20,6 +20,10 @@ _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 _UNREADABLE = {"KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_texture_basisu"}
 
 
+LARGEST_BYTES = 1 << 30
+"""Of one accessor, which may declare any size without holding data."""
+
+
 class GltfFile:
     """A .glb, or a .gltf whose buffers and images lie in the file itself or in its folder.
 
@@ -36,7 +40,10 @@ class GltfFile:
             raise InputError(f"Cannot read {path}: no such file.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns of what fails right after
-            gltf = GLTF2().load(str(path))
+            try:
+                gltf = GLTF2().load(str(path))
+            except RecursionError as error:
+                raise InputError(f"Cannot read {path} as glTF: its JSON is nested too deeply.") from error
         if gltf is None:
             raise InputError(f"Cannot read {path} as glTF.")
         blocked = _UNREADABLE & set(gltf.extensionsRequired or [])
@@ -61,6 +68,8 @@ class GltfFile:
         target = (folder / unquote(uri)).resolve()
         if "://" in uri or not target.is_relative_to(folder):
             raise InputError(f"{self.path} points outside its folder ('{uri}'); use a self-contained .glb.")
+        if not target.is_file():
+            raise InputError(f"{self.path} needs '{uri}', which is not in its folder; use a self-contained .glb.")
         return target.read_bytes()
 
     def view_bytes(self, index: int) -> bytes:
@@ -73,6 +82,8 @@ class GltfFile:
         """An accessor [count, width]; normalised integers come as float32 in [-1, 1] or [0, 1]."""
         accessor = self.gltf.accessors[index]
         dtype, width = np.dtype(_TYPES[accessor.componentType]), _WIDTHS[accessor.type]
+        if not 0 <= accessor.count <= LARGEST_BYTES // (width * dtype.itemsize):
+            raise InputError(f"{self.path} declares an accessor of {accessor.count} elements; export it again.")
         if accessor.bufferView is None:
             values = np.zeros((accessor.count, width), dtype)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from lim_cli.core.errors import InputError
 from lim_cli.data.gltf_file import GltfFile
+from lim_cli.video.clip import LARGEST_SIDE
 
 if TYPE_CHECKING:
     from pygltflib import GLTF2, Primitive
@@ -116,7 +118,15 @@ def _image(file: GltfFile, index: int | None, texture_size: int) -> np.ndarray:
         raise InputError("A texture uses an image format this program does not read; use PNG or JPEG.")
     image = file.gltf.images[index]
     data = file.uri_bytes(image.uri) if image.bufferView is None else file.view_bytes(image.bufferView)
-    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            opened = Image.open(io.BytesIO(data))
+        except Image.DecompressionBombError as error:
+            raise InputError(f"A texture of {file.path} declares too many pixels; shrink it.") from error
+    if max(opened.size) > LARGEST_SIDE:
+        raise InputError(f"A texture of {file.path} has more than {LARGEST_SIDE} pixels on a side; shrink it.")
+    picture = opened.convert("RGB")
     picture.thumbnail((texture_size, texture_size), Image.Resampling.BOX)
     return np.asarray(picture, np.uint8)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lim_cli.core.errors import InputError
+from lim_cli.core.errors import PARSER_ERRORS, InputError
 from lim_cli.data.gltf_animation import MorphPart, Nodes, Paint, Rig, compose
 from lim_cli.data.gltf_channels import read_animations
 from lim_cli.data.gltf_file import GltfFile
@@ -56,7 +55,7 @@ def read_rig(path: Path, *, texture_size: int = 1024) -> Rig:
     path = Path(path)
     try:
         return _rig(GltfFile(path), texture_size)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error) as error:
+    except PARSER_ERRORS as error:
         raise InputError(f"Cannot read {path} as glTF: {error}. Export it again as glTF 2.0 binary.") from error
 
 

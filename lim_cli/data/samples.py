@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 
+from lim_cli.core.errors import ConfigError
 from lim_cli.data.animated_object import AnimatedObject, Light, PosedObject
 from lim_cli.data.rigs import Rig, mono_rig, random_light, source_rig, target_rig
 
@@ -27,6 +28,7 @@ class SampleSpec:
     """instants: `single` (one), `triplet` (src, mid, tgt) or `clip` (clip_length equally spaced).
 
     rays: per labelled instant. labelled: indices of the instants with rays and points.
+    patch: 0 draws rays one by one; otherwise they come row by row in squares of so many pixels a side.
     """
 
     instants: Literal["single", "triplet", "clip"] = "single"
@@ -40,6 +42,14 @@ class SampleSpec:
     mono: bool = False
     shortest_gap: float = 0.04
     longest_gap: float = 0.3
+    patch: int = 0
+
+    def __post_init__(self) -> None:
+        if self.patch and (self.patch > self.size or self.rays % self.patch**2):
+            raise ConfigError(
+                f"patch must be at most the picture's {self.size} pixels and rays a multiple of its square, "
+                f"got patch {self.patch} and rays {self.rays}."
+            )
 
 
 def draw_sample(source: AnimatedObject, rng: np.random.Generator, spec: SampleSpec) -> dict[str, np.ndarray]:
@@ -97,7 +107,7 @@ def _labels(
     pose: PosedObject, reference: PosedObject, light: Light, rng: np.random.Generator, spec: SampleSpec
 ) -> dict[str, np.ndarray]:
     rig = target_rig(rng, spec.size)
-    origins, directions = _random_rays(rng, rig, spec.rays)
+    origins, directions = _patch_rays(rng, rig, spec) if spec.patch else _random_rays(rng, rig, spec.rays)
     hits = pose.cast(origins, directions, light, reference)
     volume = pose.sample_volume(rng, spec.points, spec.surface, light, reference)
     return {
@@ -121,9 +131,25 @@ def _random_rays(rng: np.random.Generator, rig: Rig, count: int) -> tuple[np.nda
     spread = rng.uniform(size=(count, 2))
     central = np.clip(0.5 + rng.normal(0, 0.17, (count, 2)), 0, 1)
     pixels = np.where((rng.uniform(size=count) < 0.66)[:, None], central, spread) * np.array(rig.size[::-1])
+    return _rays_through(pixels, view, rig)
+
+
+def _patch_rays(rng: np.random.Generator, rig: Rig, spec: SampleSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Rays through the pixel centres of square patches [patch, row, column], flattened; patches take turns in views."""
+    count = spec.rays // spec.patch**2
+    room = spec.size - spec.patch
+    corner = np.clip(np.round(room * rng.normal(0.5, 0.25, (count, 2))), 0, room)
+    rows, columns = np.mgrid[: spec.patch, : spec.patch]
+    grid = np.stack([columns, rows], -1).reshape(1, -1, 2) + 0.5
+    view = np.repeat(np.arange(count) % len(rig.intrinsics), spec.patch**2)
+    return _rays_through((corner[:, None] + grid).reshape(-1, 2), view, rig)
+
+
+def _rays_through(pixels: np.ndarray, view: np.ndarray, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
+    """World origins and directions [ray, 3] of pixels xy [ray, 2] of the rig's views [ray]."""
     intrinsics, pose = rig.intrinsics[view], rig.world_from_camera[view]
     xy = (pixels - intrinsics[:, 2:]) / intrinsics[:, :2]
-    local = np.concatenate([xy, np.ones((count, 1))], -1)
+    local = np.concatenate([xy, np.ones((len(xy), 1))], -1)
     local /= np.linalg.norm(local, axis=-1, keepdims=True)
     directions = np.einsum("nij,nj->ni", pose[:, :3, :3], local)
     return pose[:, :3, 3].astype(np.float32), directions.astype(np.float32)

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lim_cli.core.camera import OPENGL_FROM_OPENCV, Cameras
+from lim_cli.core.axes import OPENGL_FROM_OPENCV
+from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import InputError, OutputError
 from lim_cli.core.files import atomic_folder
 from lim_cli.data.scene import Scene, SceneKeyframe

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lim_cli.core.camera import OPENGL_FROM_OPENCV
+from lim_cli.core.axes import OPENGL_FROM_OPENCV
 from lim_cli.core.errors import InputError
 from lim_cli.video.clip import LARGEST_SIDE
 
@@ -102,12 +102,12 @@ def _frame(file: Path, table: dict[str, Any], entry: Any, index: int, turn: np.n
         raise InputError(f"{where}: 'time' must lie in 0..1, got {time}.")
     fx, fy, cx, cy = (_optional(where, merged, key) for key in ("fl_x", "fl_y", "cx", "cy"))
     for key, value in (("fl_x", fx), ("fl_y", fy)):
-        if value is not None and value <= 0:
-            raise InputError(f"{where}: '{key}' must be positive, got {value}.")
+        if value is not None and not 1e-2 <= value <= 1e8:
+            raise InputError(f"{where}: '{key}' must be positive and a length in pixels, got {value}.")
     angle = _optional(where, merged, "camera_angle_x")
     if fx is None and fy is None and angle is None:
         raise InputError(f"{where}: 'fl_x' is missing; give the focal length in pixels.")
-    if angle is not None and not 0 < angle < math.pi:
+    if angle is not None and not 1e-5 < angle < math.pi - 1e-5:
         raise InputError(f"{where}: 'camera_angle_x' must lie between 0 and pi, got {angle}.")
     return FrameEntry(
         path=_picture_path(file.parent, where, entry),

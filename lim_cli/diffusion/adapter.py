@@ -10,6 +10,7 @@ Foreign pipelines are looked up in diffusers only; code that comes with a reposi
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from lim_cli.core.errors import MissingError, WeightsError
+from lim_cli.core.errors import PARSER_ERRORS, ConfigError, MissingError, WeightsError
 
 _ARGUMENTS = (
     "images",
@@ -29,6 +30,7 @@ _ARGUMENTS = (
     "callback_on_step_end",
 )
 _INDEX = "model_index.json"
+LARGEST_NUMBER = 10_000_000
 
 
 class ViewsOutput(Protocol):
@@ -73,7 +75,7 @@ def load_views_pipeline(path_or_id: str | Path, device: torch.device | str) -> V
         raise MissingError(f"The view model needs the package diffusers ({error}); install it with pip.") from error
     try:
         index = diffusers.DiffusionPipeline.load_config(name)
-    except (OSError, ValueError) as error:
+    except PARSER_ERRORS as error:
         if is_folder:
             raise WeightsError(f"{name}/{_INDEX} cannot be read: {_first_line(error)}.") from error
         raise MissingError(
@@ -84,13 +86,48 @@ def load_views_pipeline(path_or_id: str | Path, device: torch.device | str) -> V
     if kind is None:
         raise WeightsError(f"{name} names the pipeline {index.get('_class_name')}, which diffusers does not have.")
     _check_interface(name, kind)
+    if is_folder:
+        _check_numbers(Path(name))
     try:
         with _without_bars(diffusers.utils.logging):
             pipeline = kind.from_pretrained(name, use_safetensors=True)
-    except (OSError, ValueError, RuntimeError, TypeError, AttributeError, KeyError) as error:
+    except ConfigError as error:
+        raise WeightsError(f"The view model {name} does not fit this version of lim: {error}") from error
+    except PARSER_ERRORS as error:
         problem = WeightsError if is_folder else MissingError
         raise problem(f"The view model {name} cannot be loaded: {_first_line(error)}.") from error
+    if absent := _absent_tensor(pipeline):
+        raise WeightsError(f"The view model {name} lacks the tensor '{absent}'; fetch it again.")
     return pipeline.to(device)
+
+
+def works_in_windows(pipeline: object) -> bool:
+    """Whether a loaded pipeline is our own, which hands on every finished window and takes known ones back."""
+    from lim_cli.diffusion.pipeline import MultiviewVideoPipeline
+
+    return isinstance(pipeline, MultiviewVideoPipeline)
+
+
+def _check_numbers(folder: Path) -> None:
+    """Raises WeightsError if a component's configuration would fill the memory (a schedule of 2^31 steps)."""
+    for path in sorted(folder.glob("*/*config.json")):
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise WeightsError(f"{path} is no JSON: {_first_line(error)}.") from error
+        for key, value in values.items() if isinstance(values, dict) else ():
+            if isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
+                raise WeightsError(f"{path}: '{key}' is {str(value)[:40]}, which no view model has.")
+
+
+def _absent_tensor(pipeline: Any) -> str | None:
+    """The name of a tensor that no file filled: diffusers leaves such on the meta device."""
+    for component in pipeline.components.values():
+        if isinstance(component, torch.nn.Module):
+            for name, tensor in component.named_parameters():
+                if tensor.is_meta:
+                    return name
+    return None
 
 
 @contextmanager

@@ -34,6 +34,8 @@ class DenoiserConfig:
     def __post_init__(self) -> None:
         if min(self.image_size, self.patch, self.width, self.depth, self.mlp_width, self.detail, self.frames) < 1:
             raise ConfigError(f"Every size of the denoiser must be at least 1, got {self}.")
+        if self.depth > 256:
+            raise ConfigError(f"depth must be at most 256, got {self.depth}.")
         if self.views < 2:
             raise ConfigError(f"views must be at least 2 (the given one and one to make), got {self.views}.")
         if self.image_size % self.patch:

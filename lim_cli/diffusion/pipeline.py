@@ -108,6 +108,7 @@ class MultiviewVideoPipeline(DiffusionPipeline):
         generator: torch.Generator | None = None,
         known_views: KnownViews | None = None,
         callback_on_step_end: Callable[..., dict[str, Any] | None] | None = None,
+        callback_on_window_end: Callable[[int, int, Tensor], None] | None = None,
     ) -> MultiviewVideoOutput:
         """Four views of every keyframe.
 
@@ -124,6 +125,9 @@ class MultiviewVideoPipeline(DiffusionPipeline):
             callback_on_step_end: called as (pipeline, step, timestep, {"latents": sample}) after every step;
                 `pipeline.num_timesteps` is the number of steps of the whole call. A returned "latents"
                 replaces the sample.
+            callback_on_window_end: called as (window, first keyframe, images [keyframe, view, 4, size, size]) when a
+                window is made. Given back as `known_views` these windows are not made again, and what follows
+                comes out the same.
 
         Raises:
             InputError: images that are not square RGBA of one size, or `known_views` of another shape.
@@ -193,6 +197,8 @@ class MultiviewVideoPipeline(DiffusionPipeline):
 
             # 6. Only what was unknown is written; it is known from now on.
             self._write(output, known, decode_pixels(sample[0].float()).cpu(), part)
+            if callback_on_window_end is not None:
+                callback_on_window_end(index, part.start, output[part.start : part.stop])
         return MultiviewVideoOutput(images=output)
 
     @property

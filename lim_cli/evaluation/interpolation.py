@@ -1,86 +1,104 @@
-"""Table 1 of the paper: Linear, LIM and Oracle at alpha 0.5, judged on novel views of the true middle frame."""
+"""Table 1 of the paper: ways to interpolate judged on novel views of the true instants between two keyframes.
+
+Further LIMs as further rows make Tables 2 (causal loss) and 6 (blocks).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lim_cli.core.progress import Progress, SilentProgress
-from lim_cli.evaluation.triplets import Triplet
-from lim_cli.metrics.image import mask_iou, psnr, psnr_foreground, ssim
-from lim_cli.models.lrm import LRMOutput
-from lim_cli.stages.intervals import Interval
+from lim_cli.evaluation.cases import Case
+from lim_cli.evaluation.methods import FLOW, LINEAR, ORACLE, Ends, Method, flow_and_lrm, interpolators, linear, oracle
+from lim_cli.evaluation.report import Report
+from lim_cli.evaluation.scores import Cell, Scores, mean_scores, picture_scores, tables
+from lim_cli.evaluation.strips import Row
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.render import render_view
 
-Method = Callable[[Networks, tuple[LRMOutput, LRMOutput, LRMOutput], float], Tensor]
-"""(networks, LRM's outputs at src, mid, tgt, alpha) -> triplane [3, channel, h, w] at alpha."""
-
-
-def linear(_: Networks, outputs: tuple[LRMOutput, LRMOutput, LRMOutput], alpha: float) -> Tensor:
-    """The blend of both ends' triplanes."""
-    return torch.lerp(outputs[0].triplane[0], outputs[2].triplane[0], alpha)
-
-
-def interpolator(networks: Networks, outputs: tuple[LRMOutput, LRMOutput, LRMOutput], alpha: float) -> Tensor:
-    """LIM."""
-    return Interval(networks, outputs[0], outputs[2]).triplane(alpha)
-
-
-def oracle(_: Networks, outputs: tuple[LRMOutput, LRMOutput, LRMOutput], alpha: float) -> Tensor:
-    """LRM on the true middle frame, which nobody else sees."""
-    return outputs[1].triplane[0]
-
-
-METHODS: dict[str, Method] = {"Linear": linear, "LIM": interpolator, "Oracle (LRM)": oracle}
+SAMPLES = 96
+LEAST_GAP = 0.5
+"""dB from Linear to the Oracle below which a share of the way would say nothing."""
 
 
 def compare(
     networks: Networks,
-    triplets: Iterable[Triplet],
+    cases: Iterable[Case],
     *,
-    samples: int = 96,
-    strips: list[np.ndarray] | None = None,
+    more: Mapping[str, Path] | None = None,
+    samples: int = SAMPLES,
     progress: Progress | None = None,
-) -> dict[str, dict[str, float]]:
-    """Mean PSNR, PSNR_FG, SSIM and mask IoU of every method over the triplets' novel views, white background.
+) -> Report:
+    """Every method's picture scores by group of cases and alpha; one strip row per case and alpha.
 
-    strips: if given, collects one picture row per triplet: truth, then every method, first novel view.
+    more: names and folders of further LIMs. Notes: how far LIM comes from Linear to the Oracle, and how long one more
+    frame takes each method (both keyframes encoded already, rendering left out).
     """
     progress = progress or SilentProgress()
-    scores: dict[str, list[list[float]]] = {name: [] for name in METHODS}
+    lims = interpolators(networks, more or {})
+    methods: dict[str, Method] = {LINEAR: linear, FLOW: flow_and_lrm, **lims, ORACLE: oracle}
+    scores: Scores = {}
+    seconds: dict[str, list[float]] = {name: [] for name in methods}
+    rows, singles = [], []
     with progress.task("Comparing interpolations", None) as task:
-        for triplet in triplets:
-            outputs = tuple(networks.encode(rgba, triplet.cameras) for rgba in triplet.rgba)
-            truth, mask = _on_white(triplet.truth)
-            row = [truth[0]]
-            for name, method in METHODS.items():
-                triplane = method(networks, outputs, triplet.alpha)  # type: ignore[arg-type]
-                rendered, opacity = _render(networks, triplane, triplet, samples)
-                values = [psnr(rendered, truth), psnr_foreground(rendered, truth, mask), ssim(rendered, truth),
-                          mask_iou(opacity, mask)]  # fmt: skip
-                scores[name].append([float(v.mean()) for v in values])
-                row.append(rendered[0])
-            if strips is not None:
-                strips.append((torch.cat(row, -1).movedim(0, -1).clamp(0, 1) * 255).byte().numpy())
+        for case in cases:
+            ends = Ends(networks, case)
+            _ = ends.source, ends.target  # before any clock starts
+            for middle in case.middles:
+                group = scores.setdefault((case.group, f", alpha {middle.alpha:g}"), {name: [] for name in methods})
+                pictures = [middle.truth[0]]
+                for name, method in methods.items():
+                    began = time.perf_counter()
+                    triplane = method(ends, middle.alpha)
+                    _wait_for(networks.device)
+                    seconds[name].append(time.perf_counter() - began)
+                    rendered = render_view(networks.lrm.field, triplane, case.novel, samples=samples).rgba()
+                    group[name].append(picture_scores(rendered, middle.truth))
+                    pictures.append(rendered[0])
+                singles.append(
+                    {"case": case.name, "alpha": middle.alpha}
+                    | {name: mean_scores(group[name][-1:]) for name in methods}
+                )
+                rows.append(Row(f"{case.name}, alpha {middle.alpha:g}", pictures))
             task.advance()
-    names = ("psnr", "psnr_fg", "ssim", "iou")
-    return {
-        method: {n: round(float(np.mean([r[i] for r in rows])), 4) for i, n in enumerate(names)}
-        for method, rows in scores.items()
-    }
+    result = tables(scores)
+    notes = [*_closed(result, list(lims)), *_speed(seconds, list(lims))]
+    return Report(result, notes=notes, cases=singles, columns=["truth", *methods], strip=rows)
 
 
-def _render(networks: Networks, triplane: Tensor, triplet: Triplet, samples: int) -> tuple[Tensor, Tensor]:
-    """Novel views of a triplane: rgb on white [view, 3, h, w], opacity [view, h, w]."""
-    views = render_view(networks.lrm.field, triplane, triplet.truth_cameras, samples=samples)
-    return _on_white(views.rgba())
+def _closed(result: Mapping[str, Mapping[str, Mapping[str, Cell]]], lims: list[str]) -> list[str]:
+    """How much of the way from Linear to the Oracle each LIM comes."""
+    notes = []
+    for group, table in result.items():
+        for name in lims:
+            parts = []
+            for metric, label in (("psnr", "PSNR"), ("psnr_fg", "PSNR_FG")):
+                low, here, high = (table[row][metric] for row in (LINEAR, name, ORACLE))
+                if isinstance(low, str) or isinstance(here, str) or isinstance(high, str):
+                    continue
+                if high - low > LEAST_GAP:
+                    parts.append(f"{100 * (here - low) / (high - low):.0f} % in {label}")
+            if parts:
+                notes.append(f"{group}: {name} closes {' and '.join(parts)} of the way from Linear to the Oracle.")
+    return notes
 
 
-def _on_white(rgba: np.ndarray) -> tuple[Tensor, Tensor]:
-    picture = torch.from_numpy(rgba).float().movedim(-1, 1) / 255
-    mask = picture[:, 3]
-    return picture[:, :3] * mask[:, None] + 1 - mask[:, None], mask
+def _speed(seconds: Mapping[str, list[float]], lims: list[str]) -> list[str]:
+    """Medians without the first frame, which warms up."""
+    typical = {name: float(np.median(taken[1:] or taken)) for name, taken in seconds.items()}
+    return [
+        f"One more frame: {name} {typical[name]:.2f} s, {FLOW} {typical[FLOW]:.2f} s, "
+        f"{typical[FLOW] / typical[name]:.1f} times as long (median of {len(seconds[name])}, "
+        f"{torch.get_num_threads()} CPU thread{'s' if torch.get_num_threads() > 1 else ''})."
+        for name in lims
+    ]
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

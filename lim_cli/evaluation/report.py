@@ -1,47 +1,93 @@
-"""Results as JSON with weight hashes, as Markdown, and as one picture."""
+"""A table as JSON with weight hashes and the command that made it, as Markdown, and as a picture strip."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from lim_cli.evaluation.scores import Cell
+from lim_cli.evaluation.strips import Row, strip_png
+from lim_cli.models.releases import weight_hash
+from lim_cli.stages.networks import Networks
 
-from lim_cli.core.files import atomic_path
-from lim_cli.stages.networks import MODELS, Networks
-
-
-def with_provenance(result: Mapping[str, Any], networks: Networks) -> dict[str, Any]:
-    """The result beside the release's name and its models' hashes."""
-    present = [m for m in MODELS if (networks.release / m).is_dir()]
-    return {"release": networks.release.name, "weights": networks.hashes(*present), "result": dict(result)}
+Table = Mapping[str, Mapping[str, Cell]]
+"""row -> column -> figure"""
 
 
-def markdown(result: Mapping[str, Any]) -> str:
-    """A table of method -> metric -> value; one more level gives one table a group."""
-    first = next(iter(result.values()))
-    if isinstance(next(iter(first.values())), Mapping):
-        return "\n".join(f"**{group}**\n\n{markdown(rows)}" for group, rows in result.items())
-    names = list(first)
-    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    lines += [f"| {row} | " + " | ".join(f"{values[n]:.4g}" for n in names) + " |" for row, values in result.items()]
-    return "\n".join(lines) + "\n"
+@dataclass(frozen=True)
+class Report:
+    """result: one table per group of cases. notes: sentences. cases: figures of every single case.
 
-
-def save(folder: Path, plain: Mapping[str, Any], result: Mapping[str, Any], pictures: list[np.ndarray]) -> None:
-    """Writes result.json, result.md and, if there are any, pictures.png.
-
-    Raises:
-        OutputError: the folder cannot be written.
+    curves: row -> values, where a table comes from curves. columns, strip: the picture strip's, if there is one.
     """
-    with atomic_path(folder / "result.json") as path:
-        path.write_text(json.dumps(plain, indent=1) + "\n")
-    with atomic_path(folder / "result.md") as path:
-        path.write_text(markdown(result))
-    if pictures:
-        import imageio.v3 as iio
 
-        with atomic_path(folder / "pictures.png") as path:
-            iio.imwrite(path, np.concatenate(pictures[:16], 0))
+    result: Mapping[str, Table]
+    notes: Sequence[str] = ()
+    cases: Sequence[Mapping[str, Any]] = ()
+    curves: Mapping[str, Any] = field(default_factory=dict)
+    columns: Sequence[str] = ()
+    strip: Sequence[Row] = ()
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """command: the line that made the report. weights: model -> SHA-256; rows brought by --lim count as models."""
+
+    command: str
+    release: str
+    weights: Mapping[str, str]
+
+
+def provenance(
+    command: str, networks: Networks, models: Sequence[str], more: Mapping[str, Path] | None = None
+) -> Provenance:
+    """The release's models that were used, and further ones by name, hashed."""
+    hashes = networks.hashes(*models)
+    hashes |= {name: weight_hash(folder) for name, folder in (more or {}).items()}
+    return Provenance(command, networks.release.name, hashes)
+
+
+def plain(report: Report, made: Provenance) -> dict[str, Any]:
+    """Everything but the pictures as JSON values."""
+    values: dict[str, Any] = {"command": made.command, "release": made.release, "weights": dict(made.weights)}
+    values["result"] = {group: {row: dict(cells) for row, cells in t.items()} for group, t in report.result.items()}
+    if report.notes:
+        values["notes"] = list(report.notes)
+    if report.curves:
+        values["curves"] = dict(report.curves)
+    if report.cases:
+        values["cases"] = list(report.cases)
+    return values
+
+
+def markdown(report: Report, made: Provenance) -> str:
+    """The command, every group's table, the notes and the weights' hashes."""
+    parts = [f"`{made.command}`"]
+    for group, table in report.result.items():
+        parts += [f"**{group}**", table_markdown(table)]
+    if report.notes:
+        parts.append("\n".join(f"- {note}" for note in report.notes))
+    hashes = ", ".join(f"{name} `{digest[:12]}`" for name, digest in made.weights.items())
+    parts.append(f"Release {made.release}; SHA-256 of the weights begins: {hashes}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def table_markdown(table: Table) -> str:
+    """Rows and columns, figures to four digits."""
+    names = list(next(iter(table.values())))
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for row, cells in table.items():
+        shown = [f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in (cells[n] for n in names)]
+        lines.append(f"| {row} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def write_pages(folder: Path, report: Report, made: Provenance) -> None:
+    """Writes result.md and, if there is a strip, strip.png into an existing folder."""
+    text = markdown(report, made)
+    if report.strip:
+        (folder / "strip.png").write_bytes(strip_png(report.columns, report.strip))
+        text += "\n![Pictures](strip.png)\n"
+    (folder / "result.md").write_text(text, encoding="utf-8")

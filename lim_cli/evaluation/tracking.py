@@ -1,91 +1,147 @@
-"""Tracing on posed scenes with known tracks: ours, nearest neighbours as the paper's baseline, and standing still."""
+"""Table 3 of the paper: the first keyframe's mesh traced through a sequence, judged by its renders and its points."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy.spatial import cKDTree
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
-from lim_cli.artifacts.run_folder import RunFolder
-from lim_cli.artifacts.store import ViewsArtifact
-from lim_cli.core.errors import InputError
+from lim_cli.artifacts.pieces import Pieces
+from lim_cli.core.camera import Cameras
 from lim_cli.core.progress import Progress, SilentProgress
-from lim_cli.geometry.mesh import Mesh
+from lim_cli.evaluation.report import Report
+from lim_cli.evaluation.scores import Cell, Scores, mean_scores, picture_scores, tables
+from lim_cli.evaluation.sequences import TracedCase
+from lim_cli.evaluation.strips import Row
+from lim_cli.geometry.mesh import Mesh, TrackedMesh
+from lim_cli.geometry.rasterize import interpolate, rasterize
 from lim_cli.metrics.alignment import Similarity
-from lim_cli.metrics.chamfer import chamfer_motion, chamfer_sequence
+from lim_cli.metrics.chamfer import chamfer_3d, chamfer_motion, chamfer_sequence
+from lim_cli.stages import keyframes as keyframes_stage
 from lim_cli.stages import track
-from lim_cli.stages.chain import Chain
-from lim_cli.stages.config import ReconstructConfig
-from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.networks import Networks
-from lim_cli.stages.surface import FieldQuery, triplane_surface
+from lim_cli.stages.surface import FieldQuery, agreeing_level, triplane_surface
 
-SAMPLES = 4096
+OURS, NEAREST, STILL = "ours", "nearest neighbour", "standing still"
+SHOWN_STEPS = (4, 6, 8)
+"""Counted from 1, as the paper does; of a shorter sequence the last step is shown instead."""
+POINTS = 4096
+VERTICES = 6000
+_SUPERSAMPLING = 2
 
 
-def compare_tracking(
-    networks: Networks, scene: Path, workdir: Path, *, progress: Progress | None = None
-) -> dict[str, dict[str, float]]:
-    """CD-4D and CD-M (fraction of the scene's unit; no alignment, the input is posed) of three ways to trace.
+def compare_tracking(networks: Networks, cases: Iterable[TracedCase], *, progress: Progress | None = None) -> Report:
+    """Three ways to carry one mesh through time: ours, the paper's nearest neighbours, and standing still.
 
-    `scene` is a scene folder with `tracks.npz` (`points` [time, n, 3], world frame).
-
-    Raises:
-        InputError: the scene holds no tracks.
+    All start from the same mesh with the same colours (the first triplane's, at the vertices). Pictures: novel views
+    at SHOWN_STEPS. cd_3d, cd_4d, cd_motion: over all steps, fractions of the object's size; only cd_3d is aligned
+    (step by step), since the input is posed.
     """
     progress = progress or SilentProgress()
-    if not (scene / "tracks.npz").is_file():
-        raise InputError(f"{scene} holds no tracks.npz to judge tracing by.")
-    with np.load(scene / "tracks.npz", allow_pickle=False) as stored:
-        truth = stored["points"].astype(np.float64)
-    with RunFolder(workdir) as run:
-        chain = Chain(run, scene, ReconstructConfig(), networks, progress=progress)
-        keyframes, views = chain.keyframes(), chain.views()
-        config = track.TrackConfig(vertices=6000)
-        traced = track.run(keyframes, views, None, keyframes.times, config, networks, progress=progress).track
-    ours = traced.vertices
-    rows = {
-        "ours": ours,
-        "nearest neighbour": _nearest_neighbour(networks, keyframes, views, traced.at(0), config),
-        "standing still": np.repeat(ours[:1], len(ours), 0),
-    }
-    return {name: _score(vertices, traced.faces, views, truth) for name, vertices in rows.items()}
+    scores: Scores = {}
+    rows, singles = [], []
+    with progress.task("Comparing ways to trace", None) as task:
+        for case in cases:
+            tracks, colours = trace(networks, case, progress=progress)
+            steps = [min(step, len(case.truth)) - 1 for step in SHOWN_STEPS]
+            group = scores.setdefault((case.group, ""), {name: [] for name in tracks})
+            drawn = {
+                name: np.stack([draw(found.at(step), colours, case.novel) for step in steps])
+                for name, found in tracks.items()
+            }
+            for name, pictures in drawn.items():
+                truth = case.truth[steps]
+                cells = picture_scores(pictures.reshape(-1, *pictures.shape[2:]), truth.reshape(-1, *truth.shape[2:]))
+                group[name].append({**cells, **distances(tracks[name], case)})
+            singles.append({"case": case.name} | {name: mean_scores([group[name][-1]]) for name in tracks})
+            rows += [
+                Row(f"{case.name}, step {step + 1}", [case.truth[step, 0], *(drawn[name][n, 0] for name in drawn)])
+                for n, step in enumerate(steps)
+            ]
+            task.advance()
+    notes = [
+        f"Pictures are those of steps {', '.join(map(str, SHOWN_STEPS))}; all rows share first mesh and colours.",
+        f"'{OURS}' also fits the mesh's outline to the input's mattes, which '{NEAREST}' does not use after step 1.",
+    ]
+    return Report(tables(scores), notes=notes, cases=singles, columns=["truth", OURS, NEAREST, STILL], strip=rows)
 
 
-def _nearest_neighbour(
-    networks: Networks, keyframes: KeyframesArtifact, views: ViewsArtifact, first: Mesh, config: track.TrackConfig
+def trace(
+    networks: Networks, case: TracedCase, *, progress: Progress | None = None
+) -> tuple[dict[str, TrackedMesh], np.ndarray]:
+    """Row -> the traced mesh at every keyframe (model frame), and the vertices' colours [vertex, 3] in [0, 1]."""
+    with tempfile.TemporaryDirectory(prefix="lim-") as temporary:
+        folder = Path(temporary)
+        keyframes_stage.run(case.views, networks, Pieces(folder), progress=progress)
+        keyframes = KeyframesArtifact.load(folder)
+        config = track.TrackConfig(vertices=VERTICES)
+        ours = track.run(keyframes, case.views, None, keyframes.times, config, networks, progress=progress).track
+        first = keyframes.output(0, networks.device).triplane[0]
+        colours = FieldQuery(networks.lrm.field, first).values(ours.vertices[0])
+        nearest = _nearest_neighbours(networks, keyframes, case, ours.at(0), colours)
+    still = np.repeat(ours.vertices[:1], len(ours.vertices), 0)
+    rows = {OURS: ours.vertices, NEAREST: nearest, STILL: still}
+    return {name: TrackedMesh(vertices, ours.faces, ours.times) for name, vertices in rows.items()}, colours
+
+
+def _nearest_neighbours(
+    networks: Networks, keyframes: KeyframesArtifact, case: TracedCase, first: Mesh, colours: np.ndarray
 ) -> np.ndarray:
-    """The paper's baseline: each vertex goes to the nearest surface point in position and colour (Table 3)."""
-    colours = FieldQuery(networks.lrm.field, keyframes.output(0, networks.device).triplane[0]).values(first.vertices)
-    _, level = track.first_mesh(
-        networks, keyframes.output(0, networks.device).triplane[0], views, Evidence(views, None), config
-    )
+    """The paper's baseline: each vertex goes to the nearest surface point in position and colour."""
+    field = networks.lrm.field
+    mattes = case.views.rgba[0, ..., 3] > 127
     vertices, result = first.vertices, [first.vertices]
-    for k in range(1, len(keyframes)):
-        triplane: torch.Tensor = keyframes.output(k, networks.device).triplane[0]
-        surface = triplane_surface(networks.lrm.field, triplane, resolution=96, level=level).vertices
-        seen = FieldQuery(networks.lrm.field, triplane).values(surface)
+    level = 0.0
+    for k in range(len(keyframes)):
+        triplane = keyframes.output(k, networks.device).triplane[0]
+        if k == 0:
+            level = agreeing_level(field, triplane, case.views.cameras_at(0), mattes)
+            continue
+        surface = triplane_surface(field, triplane, resolution=96, level=level).vertices
+        seen = FieldQuery(field, triplane).values(surface)
         _, index = cKDTree(np.concatenate([surface, seen], 1)).query(np.concatenate([vertices, colours], 1))
         vertices = surface[index]
         result.append(vertices)
     return np.stack(result)
 
 
-def _score(vertices: np.ndarray, faces: np.ndarray, views: ViewsArtifact, truth: np.ndarray) -> dict[str, float]:
-    """Area-weighted points of the first mesh, carried along, against the true tracks in the world frame."""
-    world = views.world_from_model
-    moved = vertices.astype(np.float64) @ world[:3, :3].T + world[:3, 3]
+def draw(mesh: Mesh, colours: np.ndarray, cameras: Cameras) -> np.ndarray:
+    """A vertex-coloured mesh from every camera, unlit: [view, h, w, 4] uint8, straight alpha, antialiased."""
+    height, width = cameras.size
+    fine = cameras.resized((height * _SUPERSAMPLING, width * _SUPERSAMPLING))
+    pictures = []
+    for pose, intrinsics in zip(fine.world_from_camera.numpy(), fine.intrinsics.numpy(), strict=True):
+        raster = rasterize(mesh.vertices, mesh.faces, pose, intrinsics, fine.size)
+        rgb = interpolate(raster, mesh.faces, colours)  # 0 where empty, so premultiplied
+        rgba = np.concatenate([rgb, raster.mask[..., None]], -1)
+        rgba = rgba.reshape(height, _SUPERSAMPLING, width, _SUPERSAMPLING, 4).mean((1, 3))
+        rgba[..., :3] /= np.maximum(rgba[..., 3:], 1e-6)
+        pictures.append((rgba.clip(0, 1) * 255 + 0.5).astype(np.uint8))
+    return np.stack(pictures)
+
+
+def distances(traced: TrackedMesh, case: TracedCase) -> dict[str, Cell]:
+    """CD-3D, CD-4D and CD-M in the world frame, fractions of the object's size.
+
+    Points drawn by area on the first mesh are carried along and compared with the true tracks.
+    """
+    world = case.views.world_from_model
+    moved = traced.vertices.astype(np.float64) @ world[:3, :3].T + world[:3, 3]
     rng = np.random.default_rng(0)
+    faces = traced.faces
     corners = moved[0][faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    face = rng.choice(len(faces), SAMPLES, p=area / area.sum())
-    share = rng.dirichlet(np.ones(3), SAMPLES)
-    points = np.einsum("sk,tskc->tsc", share, moved[:, faces[face]])
-    same = Similarity(1.0, np.eye(3), np.zeros(3))
+    face = rng.choice(len(faces), POINTS, p=area / area.sum())
+    share = rng.dirichlet(np.ones(3), POINTS)
+    points = np.einsum("sk,tskc->tsc", share, moved[:, faces[face]]) / case.size
+    truth = case.tracks / case.size
+    posed = Similarity(1.0, np.eye(3), np.zeros(3))
     return {
-        "cd_4d": round(chamfer_sequence(points, truth, same), 4),
-        "cd_motion": round(chamfer_motion(points, truth, same), 4),
+        "cd_3d": chamfer_3d(points, truth, all_rotations=False),
+        "cd_4d": chamfer_sequence(points, truth, posed),
+        "cd_motion": chamfer_motion(points, truth, posed),
     }

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from lim_cli.core.camera import Cameras
 from lim_cli.core.device import generator
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.procedural.procedural_object import ProceduralObject
 from lim_cli.data.rigs import Rig, mono_rig, random_light, source_rig
+from lim_cli.evaluation.report import Report
+from lim_cli.evaluation.scores import Cell
+from lim_cli.evaluation.strips import Row
 from lim_cli.metrics.image import mask_iou, psnr_foreground
 from lim_cli.models.lim import state_of
 from lim_cli.models.lrm import encode_canonical
@@ -21,15 +25,14 @@ SIZE = 128
 
 
 @torch.no_grad()
-def canonical_error(
-    networks: Networks, count: int, *, gap: float, progress: Progress | None = None
-) -> dict[str, float]:
+def canonical_error(networks: Networks, count: int, *, gap: float, progress: Progress | None = None) -> Report:
     """Canonical coordinates at the middle of an interval, on the true surface: mean distance from the truth.
 
     Rows: CanonicalLIM; CanonicalLRM on the true middle (its oracle); standing still (a point is its own
     canonical point). Model units; `count` held-out objects, ends `gap` of the motion apart.
     """
     progress = progress or SilentProgress()
+    size = networks.canonical_lrm.config.encoder.image_size
     errors: dict[str, list[float]] = {"canonical_lim": [], "canonical_lrm_oracle": [], "standing_still": []}
     with progress.task("Judging canonical coordinates", count) as task:
         for number in range(count):
@@ -38,7 +41,7 @@ def canonical_error(
             start = rng.uniform() * (1 - gap)
             phases = np.array([start, start + gap / 2, start + gap])
             poses = drawn.normalised(phases, 0.9).poses(phases)
-            light, rig = random_light(rng), source_rig(rng, SIZE)
+            light, rig = random_light(rng), source_rig(rng, size)
             cameras = _cameras(rig)
             shots = [
                 [p.render(rig.world_from_camera[v], rig.intrinsics[v], rig.size, light, poses[0]) for v in range(4)]
@@ -64,14 +67,17 @@ def canonical_error(
             still = np.linalg.norm(samples.surface_points - samples.surface_canonical, axis=1)
             errors["standing_still"].append(float(still.mean()))
             task.advance()
-    return {name: round(float(np.mean(values)), 5) for name, values in errors.items()}
+    table: dict[str, dict[str, Cell]] = {
+        name: {"mean_error": round(float(np.mean(values)), 5)} for name, values in errors.items()
+    }
+    return Report({f"procedural, gap {gap:g}, alpha 0.5": table})
 
 
 @torch.no_grad()
 def view_quality(
     networks: Networks, count: int, *, frames: int = 8, steps: int = 1, progress: Progress | None = None
-) -> tuple[dict[str, float], list[np.ndarray]]:
-    """Generated views of held-out procedural clips against the truth, and pictures: truth over generated.
+) -> Report:
+    """Generated views of held-out procedural clips against the truth; strip: truth over generated.
 
     iou, psnr_fg: means over the three generated views. change: mean frame-to-frame difference of the generated
     views over that of the true ones.
@@ -100,6 +106,9 @@ def view_quality(
                 num_inference_steps=steps,
                 generator=generator(number),
             ).images
+            if made.shape[-1] != SIZE:
+                made = F.interpolate(made.flatten(0, 1), size=(SIZE, SIZE), mode="bilinear", antialias=True)
+                made = made.view_as(clip)
             ious.append(float(mask_iou(made[:, 1:, 3], clip[:, 1:, 3]).mean()))
             white = [x[:, :, :3] * x[:, :, 3:] + 1 - x[:, :, 3:] for x in (clip, made)]
             inside = psnr_foreground(white[1][:, 1:], white[0][:, 1:], clip[:, 1:, 3])
@@ -107,14 +116,16 @@ def view_quality(
             true_change.append(float(white[0][:, 1:].diff(dim=0).abs().mean()))
             made_change.append(float(white[1][:, 1:].diff(dim=0).abs().mean()))
             rows = [torch.cat([w[t, v] for t in (0, frames // 2) for v in range(4)], -1) for w in white]
-            pictures.append((torch.cat(rows, -2).movedim(0, -1).clamp(0, 1) * 255).byte().numpy())
+            picture = (torch.cat(rows, -2).movedim(0, -1).clamp(0, 1) * 255).byte().numpy()
+            pictures.append(Row(f"{drawn.plan} {number}", [picture]))
             task.advance()
-    scores = {
+    scores: dict[str, Cell] = {
         "iou": round(float(np.mean(ious)), 4),
         "psnr_fg": round(float(np.mean(psnrs)), 3),
         "change": round(float(np.sum(made_change) / max(np.sum(true_change), 1e-9)), 3),
     }
-    return scores, pictures
+    columns = ["four views at the first and the middle time: truth above, generated below"]
+    return Report({f"{steps} steps": {"generated": scores}}, columns=columns, strip=pictures)
 
 
 def _cameras(rig: Rig) -> Cameras:

@@ -8,28 +8,25 @@ import numpy as np
 
 
 def choose_frames(
-    vertices: np.ndarray, times: np.ndarray, *, max_frames: int, tolerance: float
+    vertices: np.ndarray, times: np.ndarray, *, tolerance: float, max_frames: int | None = None
 ) -> tuple[np.ndarray, float]:
     """Frames to keep, ends included, and the largest error of the ones left out.
 
-    While all frames fit, all are kept. Otherwise frames are added one after another where linear
-    interpolation is worst, until every dropped frame is within `tolerance` or `max_frames` is reached.
+    Frames are added one after another where linear interpolation is worst, until every dropped frame is within
+    `tolerance` or, if given, `max_frames` are kept.
 
     Args:
         vertices: [time, vertex, 3]; times: [time] seconds.
-        max_frames: at least 2. tolerance: largest vertex error accepted, world units.
+        tolerance: largest vertex error accepted, world units.
+        max_frames: keeps at most this many (at least two).
 
     Returns:
         kept frame indices [kept] int64, increasing; largest distance of a vertex from where it should be.
     """
     count = len(times)
-    if max_frames < 2:
-        raise ValueError(f"expected max_frames >= 2, got {max_frames}")
-    if count <= max_frames:
-        return np.arange(count), 0.0
     kept = {0, count - 1}
     segments = [_worst(vertices, times, 0, count - 1)]
-    while len(kept) < max_frames and -segments[0][0] > tolerance:
+    while -segments[0][0] > tolerance and (max_frames is None or len(kept) < max_frames):
         _, middle, start, end = heapq.heappop(segments)
         kept.add(middle)
         heapq.heappush(segments, _worst(vertices, times, start, middle))

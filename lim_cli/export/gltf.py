@@ -1,9 +1,4 @@
-"""Animated GLB: one morph target per output frame (glTF 2.0, sec. 3.7.2.2).
-
-Readers may honour only 8 morphed attributes at a time; with one target per frame and linear interpolation
-between neighbouring frames no more than two weights are ever above zero. Every target morphs NORMAL too,
-since a target without it freezes the lighting.
-"""
+"""Animated GLB (glTF 2.0): one mesh, one material, one texture; moved by morph targets or by bones."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pygltflib as gl
@@ -22,22 +17,31 @@ from lim_cli.core.errors import NumericalError
 from lim_cli.core.files import atomic_path
 from lim_cli.export.frame_thinning import choose_frames
 from lim_cli.export.gltf_buffer import BufferBuilder
+from lim_cli.export.gltf_morph import add_morphs
+from lim_cli.export.gltf_packing import Frame
+from lim_cli.export.gltf_skin import add_skin
 from lim_cli.geometry.mesh import TexturedTrack
-from lim_cli.geometry.normals import vertex_normals, weld_by_position
+from lim_cli.geometry.skinning import SkinError, decompose, skin_error
 
 QUANTIZATION = "KHR_mesh_quantization"
 UNLIT = "KHR_materials_unlit"
 # Dropped frames may be off by this part of the object's size; a pixel of a 4K render is 2.5 times more.
 DROP_TOLERANCE = 1e-4
+MAX_TARGETS = 240
+"""Of one mesh: three.js, filament and the Khronos viewer break above 241 to 256."""
+
+Motion = Literal["morph", "skin"]
+TextureFormat = Literal["png", "jpeg"]
 
 
 @dataclass(frozen=True)
 class ExportInfo:
     """What was written.
 
-    kept_frames: indices of the track's frames in the file. targets: morph targets, one less than kept frames.
-    interpolation_error: largest distance of a dropped frame's vertex from where playback puts it, world
-        units.
+    kept_frames: indices of the track's frames in the file. targets: morph targets, one less than the kept frames of
+    each part. parts: meshes that play one after the other. bones: 0 for morph animation.
+    interpolation_error: largest distance of a dropped frame's vertex from where playback puts it, world units.
+    skin_error: of the file's vertices at the frames; None for morph animation.
     size_bytes: of the file. duration: seconds. vertices: split at UV seams.
     """
 
@@ -48,8 +52,11 @@ class ExportInfo:
     frames: int
     kept_frames: tuple[int, ...]
     targets: int
+    parts: int
+    bones: int
     duration: float
     interpolation_error: float
+    skin_error: SkinError | None
 
 
 def write_glb(
@@ -58,23 +65,28 @@ def write_glb(
     *,
     name: str = "object",
     frame_names: Sequence[str] | None = None,
+    motion: Motion = "morph",
+    bones: int = 32,
     quantize: bool = False,
     sparse: bool = False,
-    max_targets: int = 240,
+    max_targets: int = MAX_TARGETS,
     unlit: bool = False,
-    texture_format: Literal["png", "jpeg"] = "png",
+    texture_format: TextureFormat = "png",
 ) -> ExportInfo:
     """Writes a textured, tracked mesh as an animated GLB.
 
-    The first frame is the base mesh, with all weights zero. Time starts at 0 in the file.
+    Unanimated, it shows the first frame. Time starts at 0 in the file.
 
     Args:
-        frame_names: one per frame of the track; `frame_0000` ... when left out.
+        frame_names: of the morph targets, one per frame of the track; `frame_0000` ... when left out.
+        motion: `morph` keeps every vertex of every frame; `skin` fits `bones` bones with up to four weights per
+            vertex, tens of times smaller, and says how far off it is.
         quantize: KHR_mesh_quantization: int16 positions, int8 normals, uint16 UVs; about half the bytes,
-            error below 2e-5 of the moving object's extent. Blender, three.js and Babylon.js read it.
-        sparse: store only the vertices that move, where that is smaller.
-        max_targets: popular viewers break above 241 to 256 targets; further frames are dropped where linear
-            interpolation misses them least.
+            error below 2e-5 of the moving object's extent.
+        sparse: store only the vertices that move, where that is smaller. Morph animation only.
+        max_targets: of one mesh. Where there are more frames, those are dropped that linear interpolation replaces
+            within `DROP_TOLERANCE`; where that is not enough, the clip is split over several meshes that play one
+            after the other.
         unlit: KHR_materials_unlit: shows the texture as it is. Off by default: the texture carries the clip's
             light, but a rough, lit surface keeps its relief in every scene, and readers without the extension
             show it lit anyway.
@@ -91,43 +103,32 @@ def write_glb(
         raise ValueError(f"expected max_targets >= 1, got {max_targets}")
     if frame_names is not None and len(frame_names) != len(times):
         raise ValueError(f"expected {len(times)} frame names, got {len(frame_names)}")
-    extent = float(np.ptp(vertices.reshape(-1, 3), axis=0).max())
-    kept, error = choose_frames(vertices, times, max_frames=max_targets + 1, tolerance=DROP_TOLERANCE * extent)
-    names = [frame_names[i] if frame_names else f"frame_{i:04d}" for i in kept]
 
     buffer = BufferBuilder()
-    box = _Box.around(vertices[kept]) if quantize else None
-    primitive = _primitive(buffer, textured, kept, box, sparse)
-    mesh = gl.Mesh(name=name, primitives=[primitive])
-    if len(kept) > 1:
-        mesh.extras = {"targetNames": names[1:]}
-        mesh.weights = [0.0] * (len(kept) - 1)
+    document = _document(name, unlit)
+    kept, dropped_error, parts, error = np.arange(len(times)), 0.0, 1, None
+    if motion == "skin":
+        skin = decompose(vertices, bones=bones)
+        bones = skin.bones.shape[1]
+        frame = Frame.around(skin.rest, quantized=True) if quantize else Frame.world()
+        stored = add_skin(document, buffer, textured, skin, name=name, frame=frame)
+        error = skin_error(vertices, stored)
+    else:
+        extent = float(np.ptp(vertices.reshape(-1, 3), axis=0).max())
+        if len(times) > max_targets + 1:
+            kept, dropped_error = choose_frames(vertices, times, tolerance=DROP_TOLERANCE * extent)
+        bones, split = 0, len(kept) > max_targets + 1
+        frame = Frame.around(vertices, quantized=quantize) if quantize or split else Frame.world()
+        names = [frame_names[int(i)] if frame_names else f"frame_{i:04d}" for i in kept]
+        parts = add_morphs(
+            document, buffer, textured, kept, names, name=name, frame=frame, sparse=sparse, max_targets=max_targets
+        )
+
     image = buffer.add_bytes(_encode_texture(textured.texture, texture_format))
-    node = gl.Node(name=name, mesh=0)
-    if box is not None:
-        node.scale, node.translation = [box.scale] * 3, list(box.centre)
-    extensions = [QUANTIZATION] * quantize
-    document = gl.GLTF2(
-        asset=gl.Asset(version="2.0", generator=f"lim {lim_cli.__version__}"),
-        scene=0,
-        scenes=[gl.Scene(nodes=[0])],
-        nodes=[node],
-        meshes=[mesh],
-        materials=[_material(name, unlit)],
-        textures=[gl.Texture(source=0, sampler=0)],
-        images=[gl.Image(bufferView=image, mimeType=f"image/{texture_format}", name=f"{name}_colour")],
-        samplers=[
-            gl.Sampler(
-                magFilter=gl.LINEAR,
-                minFilter=gl.LINEAR_MIPMAP_LINEAR,
-                wrapS=gl.CLAMP_TO_EDGE,
-                wrapT=gl.CLAMP_TO_EDGE,
-            )
-        ],
-        animations=[_animation(buffer, times[kept] - times[0])] if len(kept) > 1 else [],
-        extensionsUsed=extensions + [UNLIT] * unlit,
-        extensionsRequired=extensions,
-    )
+    document.images = [gl.Image(bufferView=image, mimeType=f"image/{texture_format}", name=f"{name}_colour")]
+    document.extensionsUsed = [QUANTIZATION] * quantize + [UNLIT] * unlit
+    document.extensionsRequired = [QUANTIZATION] * quantize
+    document.asset.extras = {"lim": _notes(len(times), parts, dropped_error, error)}
     document.accessors, document.bufferViews = buffer.accessors, buffer.views
     document.buffers = [gl.Buffer(byteLength=buffer.length)]
     document.set_binary_blob(buffer.blob())
@@ -140,83 +141,20 @@ def write_glb(
         faces=len(textured.track.faces),
         frames=len(times),
         kept_frames=tuple(int(i) for i in kept),
-        targets=len(kept) - 1,
+        targets=0 if motion == "skin" else len(kept) - 1,
+        parts=parts,
+        bones=bones,
         duration=float(times[-1] - times[0]),
-        interpolation_error=error,
+        interpolation_error=dropped_error,
+        skin_error=error,
     )
 
 
-@dataclass(frozen=True)
-class _Box:
-    """Quantised position q in [-0.5, 0.5] stands for centre + scale q; any delta fits into [-1, 1]."""
-
-    centre: tuple[float, float, float]
-    scale: float
-
-    @staticmethod
-    def around(vertices: np.ndarray) -> _Box:
-        points = vertices.reshape(-1, 3).astype(np.float64)
-        low, high = points.min(axis=0), points.max(axis=0)
-        x, y, z = (float(value) for value in (low + high) / 2)
-        return _Box((x, y, z), max(float((high - low).max()), 1e-9))
-
-    def quantize(self, vertices: np.ndarray) -> np.ndarray:
-        """World [vertex, 3] -> int16 steps of scale / 32767."""
-        unit = (vertices.astype(np.float64) - np.asarray(self.centre)) / self.scale
-        return np.asarray(np.round(unit * 32767), dtype=np.int16)
-
-
-def _primitive(
-    buffer: BufferBuilder, textured: TexturedTrack, kept: np.ndarray, box: _Box | None, sparse: bool
-) -> gl.Primitive:
-    """Base attributes, indices and the morph targets' deltas."""
-    track = textured.track
-    welded = weld_by_position(track.vertices[kept[0]])
-    positions = [track.vertices[i] if box is None else box.quantize(track.vertices[i]) for i in kept]
-    normals = [vertex_normals(track.vertices[i], track.faces, welded) for i in kept]
-    normalized = box is not None
-    base_normal = normals[0] if box is None else _to_bytes(normals[0])
-    uv = textured.uv.astype(np.float32) if box is None else np.round(textured.uv * 65535).astype(np.uint16)
-    small = track.vertices.shape[1] <= 65535
-    indices = track.faces.astype(np.uint16 if small else np.uint32).ravel()
-    targets = []
-    for position, normal in zip(positions[1:], normals[1:], strict=True):
-        morph = {"POSITION": _add_delta(buffer, position - positions[0], normalized, sparse)}
-        change = normal - normals[0]
-        fits = box is not None and float(np.abs(change).max()) <= 1.0  # int8 deltas end at one
-        packed = _to_bytes(change) if fits else change
-        morph["NORMAL"] = _add_delta(buffer, packed, fits, sparse)
-        targets.append(gl.Attributes(**morph))
-    return gl.Primitive(
-        attributes=gl.Attributes(
-            POSITION=buffer.add_array(positions[0], target=gl.ARRAY_BUFFER, normalized=normalized),
-            NORMAL=buffer.add_array(base_normal, target=gl.ARRAY_BUFFER, normalized=normalized),
-            TEXCOORD_0=buffer.add_array(uv, target=gl.ARRAY_BUFFER, normalized=normalized),
-        ),
-        indices=buffer.add_array(indices, target=gl.ELEMENT_ARRAY_BUFFER),
-        material=0,
-        mode=gl.TRIANGLES,
-        targets=targets,
-    )
-
-
-def _add_delta(buffer: BufferBuilder, delta: np.ndarray, normalized: bool, sparse: bool) -> int:
-    index_bytes = 2 if len(delta) <= 65535 else 4
-    row_bytes = delta.shape[1] * delta.itemsize
-    moved = int(np.count_nonzero(np.any(delta != 0, axis=1)))
-    if sparse and moved * (row_bytes + index_bytes) < len(delta) * row_bytes:
-        return buffer.add_sparse(delta, normalized=normalized)
-    return buffer.add_array(delta, target=gl.ARRAY_BUFFER, normalized=normalized)
-
-
-def _to_bytes(values: np.ndarray) -> np.ndarray:
-    return np.asarray(np.round(np.clip(values, -1.0, 1.0) * 127), dtype=np.int8)
-
-
-def _material(name: str, unlit: bool) -> gl.Material:
-    """Rough and not metallic: highlights are in the texture already."""
+def _document(name: str, unlit: bool) -> gl.GLTF2:
+    """A scene without nodes, with the material and its texture's sampler."""
+    # Rough and not metallic: highlights are in the texture already.
     surface = gl.PbrMetallicRoughness(baseColorTexture=gl.TextureInfo(index=0), metallicFactor=0.0, roughnessFactor=1.0)
-    return gl.Material(
+    material = gl.Material(
         name=f"{name}_material",
         pbrMetallicRoughness=surface,
         alphaMode=gl.OPAQUE,
@@ -224,21 +162,28 @@ def _material(name: str, unlit: bool) -> gl.Material:
         doubleSided=False,
         extensions={UNLIT: {}} if unlit else {},
     )
-
-
-def _animation(buffer: BufferBuilder, times: np.ndarray) -> gl.Animation:
-    """Keyframe n sets weight n-1 to one and all others to zero; between keyframes two weights cross-fade."""
-    weights = np.eye(len(times), len(times) - 1, k=-1, dtype=np.float32)
-    sampler = gl.AnimationSampler(
-        input=buffer.add_array(times.astype(np.float32)),
-        output=buffer.add_array(weights.ravel()),
-        interpolation="LINEAR",
+    sampler = gl.Sampler(
+        magFilter=gl.LINEAR, minFilter=gl.LINEAR_MIPMAP_LINEAR, wrapS=gl.CLAMP_TO_EDGE, wrapT=gl.CLAMP_TO_EDGE
     )
-    channel = gl.AnimationChannel(sampler=0, target=gl.AnimationChannelTarget(node=0, path="weights"))
-    return gl.Animation(name="motion", samplers=[sampler], channels=[channel])
+    return gl.GLTF2(
+        asset=gl.Asset(version="2.0", generator=f"lim {lim_cli.__version__}"),
+        scene=0,
+        scenes=[gl.Scene(nodes=[])],
+        materials=[material],
+        textures=[gl.Texture(source=0, sampler=0)],
+        samplers=[sampler],
+    )
 
 
-def _encode_texture(texture: np.ndarray, kind: Literal["png", "jpeg"]) -> bytes:
+def _notes(frames: int, parts: int, dropped_error: float, error: SkinError | None) -> dict[str, Any]:
+    """What `lim inspect` says beyond what the format itself holds."""
+    notes: dict[str, Any] = {"frames": frames, "parts": parts, "interpolation_error": dropped_error}
+    if error is not None:
+        notes["skin_error"] = {"rms": error.rms, "max": error.max}
+    return notes
+
+
+def _encode_texture(texture: np.ndarray, kind: TextureFormat) -> bytes:
     stream = io.BytesIO()
     options = {"quality": 92, "subsampling": 0} if kind == "jpeg" else {"optimize": False}
     Image.fromarray(texture).save(stream, format=kind.upper(), **options)

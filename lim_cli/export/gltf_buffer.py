@@ -14,8 +14,10 @@ COMPONENT: dict[np.dtype, int] = {
     np.dtype(np.float32): gl.FLOAT,
 }
 DTYPE = {code: dtype for dtype, code in COMPONENT.items()}
-KIND = {1: gl.SCALAR, 2: gl.VEC2, 3: gl.VEC3, 4: gl.VEC4}
+KIND = {1: gl.SCALAR, 2: gl.VEC2, 3: gl.VEC3, 4: gl.VEC4, 16: gl.MAT4}
 WIDTH = {name: width for width, name in KIND.items()}
+LARGEST_BYTES = 1 << 30
+"""Of one accessor, which may declare any size without holding data."""
 
 
 class BufferBuilder:
@@ -91,6 +93,8 @@ def read_accessor(gltf: gl.GLTF2, index: int, blob: bytes) -> np.ndarray:
     """Values [count, component] of an accessor: float32 where normalized or float, else its integers."""
     accessor = gltf.accessors[index]
     dtype, width = DTYPE[accessor.componentType], WIDTH[accessor.type]
+    if not 0 <= accessor.count <= LARGEST_BYTES // (width * dtype.itemsize):
+        raise ValueError(f"an accessor declares {accessor.count} elements")
     values: np.ndarray = np.zeros((accessor.count, width), dtype)
     if accessor.bufferView is not None:
         values[:] = _read_view(gltf, accessor.bufferView, accessor.byteOffset or 0, accessor.count, width, dtype, blob)

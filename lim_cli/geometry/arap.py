@@ -5,8 +5,8 @@
          + temporal * sum_i |v_i - p_i|^2
 
 v are the vertices sought, t the matched targets with confidence c, r the rest shape, R_i a rotation per
-vertex and p a prediction. Local step: every R_i by SVD. Global step: one sparse linear system. Edge weights
-are scaled to a mean of one per vertex, so `stiffness` means the same on every mesh.
+vertex and p a prediction. Local step: every R_i by SVD (`nearest_rotation`). Global step: one sparse linear
+system. Edge weights are scaled to a mean of one per vertex, so `stiffness` means the same on every mesh.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from lim_cli.core.errors import NumericalError
+from lim_cli.geometry.nearest_rotation import nearest_rotations
 
 EdgeWeights = Literal["uniform", "cotangent"]
 # Keeps the system solvable where no vertex of a piece is matched: it then stays where it was.
@@ -106,9 +107,7 @@ class ArapSolver:
         edges = vertices[self._source] - vertices[self._target]
         outer = (edges[:, :, None] * self._weighted_rest[:, None, :]).reshape(-1, 9)
         covariance = (self._sum_edges @ outer).reshape(-1, 3, 3)  # sum w e r^T
-        u, _, vt = np.linalg.svd(covariance)
-        u[:, :, 2] *= np.sign(np.linalg.det(u) * np.linalg.det(vt))[:, None]
-        return np.asarray(u @ vt)
+        return np.asarray(nearest_rotations(covariance))
 
     def _rotated_edges(self, rotations: np.ndarray) -> np.ndarray:
         """Right-hand side [vertex, 3]: sum_j w_ij (R_i + R_j) / 2 (r_i - r_j)."""

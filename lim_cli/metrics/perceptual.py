@@ -39,12 +39,12 @@ class Lpips:
         path = Path(torch.hub.get_dir()) / "checkpoints" / BACKBONES[backbone]
         if not path.is_file():
             raise MissingError(f"LPIPS needs the backbone {path}; put torchvision's file there.")
-        self._network = lpips.LPIPS(net=backbone, verbose=False).eval().requires_grad_(False).to(device)
+        self.network: torch.nn.Module = lpips.LPIPS(net=backbone, verbose=False).eval().requires_grad_(False).to(device)
 
     def __call__(
         self, image: Float[Tensor, "*batch 3 height width"], truth: Float[Tensor, "*batch 3 height width"]
     ) -> Float[Tensor, "*batch"]:
         """One distance per image, 0 = alike; differentiable in `image`."""
         size = image.shape[-3:]
-        distance: Tensor = self._network(image.reshape(-1, *size), truth.reshape(-1, *size), normalize=True)
+        distance: Tensor = self.network(image.reshape(-1, *size), truth.reshape(-1, *size), normalize=True)
         return distance.reshape(image.shape[:-3])

@@ -75,7 +75,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         values = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise WeightsError(f"There is no {path}. {HINT}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path} is not JSON: {error}. {HINT}") from error
     if not isinstance(values, dict):
         raise WeightsError(f"{path} must hold a JSON object. {HINT}")
@@ -85,7 +85,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 def load_model(folder: Path, build: Callable[[dict[str, Any]], ModuleT], device: torch.device | str = "cpu") -> ModuleT:
     """Builds the module of `folder`'s config.json and fills it strictly; returned in eval mode.
 
-    Half-precision tensors are cast to the module's own dtype (float32).
+    The module is built without memory of its own and compared with the stored tensors before it takes them over, so
+    that no config.json can ask for more than the file holds. Half-precision tensors become float32.
 
     Raises:
         WeightsError: a file is absent or damaged, the config has an unknown key, or a tensor (named) is
@@ -93,13 +94,17 @@ def load_model(folder: Path, build: Callable[[dict[str, Any]], ModuleT], device:
     """
     values = read_config(folder)
     try:
-        module = build(values)
+        with torch.device("meta"):
+            module = build(values)
     except ConfigError as error:
         raise WeightsError(f"{folder / CONFIG_NAME} does not fit this version of lim: {error}") from error
+    except (RuntimeError, ValueError, TypeError, ArithmeticError) as error:
+        raise WeightsError(f"{folder / CONFIG_NAME} holds sizes that make no model. {HINT}") from error
     stored = read_tensors(folder)
     expected = module.state_dict()
     _compare(folder, stored, expected)
-    module.load_state_dict({name: stored[name].to(tensor.dtype) for name, tensor in expected.items()}, strict=True)
+    filled = {name: stored[name].to(tensor.dtype) for name, tensor in expected.items()}
+    module.load_state_dict(filled, strict=True, assign=True)
     return module.to(device).eval()
 
 

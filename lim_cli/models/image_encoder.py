@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lim_cli.core.camera import Cameras
+from lim_cli.core.errors import ConfigError
 from lim_cli.core.rays import plucker_rays
-from lim_cli.models.layers import EncoderBlock
+from lim_cli.models.layers import EncoderBlock, check_blocks
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,13 @@ class EncoderConfig:
     blocks: int = 4
     feature_channels: int = 28
     feature_stride: int = 2
+
+    def __post_init__(self) -> None:
+        if min(self.image_size, self.patch, self.feature_channels, self.feature_stride) < 1:
+            raise ConfigError(f"Every size of the encoder must be at least 1, got {self}.")
+        if self.image_size % self.patch:
+            raise ConfigError(f"image_size {self.image_size} must be a multiple of patch {self.patch}.")
+        check_blocks(self.blocks, self.width, self.heads)
 
 
 class ImageEncoder(nn.Module):

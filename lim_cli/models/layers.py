@@ -6,6 +6,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lim_cli.core.errors import ConfigError
+
+MOST_BLOCKS = 256
+
+
+def check_blocks(blocks: int, width: int, heads: int) -> None:
+    """Raises ConfigError if no transformer can have these sizes."""
+    if not 1 <= blocks <= MOST_BLOCKS:
+        raise ConfigError(f"blocks must be from 1 to {MOST_BLOCKS}, got {blocks}.")
+    if heads < 1 or width < 1 or width % heads:
+        raise ConfigError(f"width {width} must be a multiple of heads {heads}, and both positive.")
+
 
 class Attention(nn.Module):
     """Multi-head attention of tokens [batch, token, width] to a context [batch, other, context_width]."""

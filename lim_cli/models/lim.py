@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lim_cli.models.layers import InterpolatorBlock, time_encoding
+from lim_cli.core.errors import ConfigError
+from lim_cli.models.layers import InterpolatorBlock, check_blocks, time_encoding
 from lim_cli.models.lrm import LRM, LRMOutput
 from lim_cli.models.triplane import FieldConfig
 
@@ -35,6 +36,14 @@ class LIMConfig:
     correlation_channels: int = 16
     reach: float = 0.5
     field: FieldConfig = field(default_factory=FieldConfig)
+
+    def __post_init__(self) -> None:
+        sizes = (self.plane_tokens, self.upsample, self.token_channels, self.correlation_channels, self.time_width)
+        if min(sizes) < 1 or not 0 <= self.correlation_radius <= 64 or self.time_width % 2:
+            raise ConfigError(f"Every size of LIM must be positive, and time_width even; got {self}.")
+        if not 0 < self.reach <= 2:
+            raise ConfigError(f"reach must be in (0, 2], got {self.reach}.")
+        check_blocks(self.blocks, self.width, self.heads)
 
 
 @dataclass(frozen=True)

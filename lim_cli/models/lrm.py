@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from lim_cli.core.camera import Cameras
+from lim_cli.core.errors import ConfigError
 from lim_cli.models.image_encoder import EncoderConfig, ImageEncoder
-from lim_cli.models.layers import TriplaneBlock
+from lim_cli.models.layers import TriplaneBlock, check_blocks
 from lim_cli.models.lifting import Lifting, LiftingConfig, resize_planes
 from lim_cli.models.triplane import FieldConfig, FieldDecoder
 
@@ -33,6 +34,16 @@ class LRMConfig:
     token_channels: int = 48
     kept_features: int = 6
     checkpoint_blocks: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.plane_tokens, self.upsample, self.token_channels) < 1:
+            raise ConfigError(f"Every size of LRM must be at least 1, got {self}.")
+        check_blocks(self.blocks, self.encoder.width, self.heads)
+        if not 1 <= self.kept_features <= self.blocks:
+            raise ConfigError(f"kept_features must be from 1 to blocks {self.blocks}, got {self.kept_features}.")
+        grid = self.plane_tokens if self.lifting is None else self.lifting.grid
+        if grid < 1 or grid % self.plane_tokens:
+            raise ConfigError(f"The lifting grid {grid} must be a multiple of plane_tokens {self.plane_tokens}.")
 
     @property
     def width(self) -> int:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from lim_cli.core.errors import WeightsError
 from lim_cli.core.files import hash_file, hash_json
+from lim_cli.models.hub import cached, is_hub_id
 
 CONFIG_NAME = "config.json"
 PIPELINE_NAME = "model_index.json"
@@ -18,7 +19,6 @@ ENVIRONMENT_NAME = "LIM_WEIGHTS"
 HINT = f"Give --weights DIR, set {ENVIRONMENT_NAME}, or reinstall the package."
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _TABLE_ROW = re.compile(r"^\|\s*`?(?P<name>[\w./+-]+)`?\s*\|.*\b(?P<digest>[0-9a-f]{64})\b", re.MULTILINE)
 
 
@@ -26,14 +26,13 @@ def find_release(
     weights: Path | None = None,
     release: str | None = None,
     *,
-    download: bool = False,
     needs: tuple[str, ...] = (),
 ) -> Path:
     """The folder of one release.
 
     Search order: `weights`; the environment's LIM_WEIGHTS; the installed package or its checkout. The first
     two may be a folder of releases, one release, or a hub id `owner/name` whose snapshot lies in the local
-    hub cache (fetched only if `download`). Without `release` the newest by natural order of names is taken.
+    hub cache (`lim weights pull` puts it there). Without `release` the newest by natural order of names is taken.
 
     Args:
         needs: names of models that must be in it.
@@ -41,7 +40,7 @@ def find_release(
     Raises:
         WeightsError: nothing found, no such release, or a model in `needs` is absent.
     """
-    releases = list_releases(weights, download=download)
+    releases = list_releases(weights)
     if not releases:
         raise WeightsError(f"No weights found in {_searched(weights)}. {HINT}")
     if release is None:
@@ -59,14 +58,14 @@ def find_release(
     return chosen
 
 
-def list_releases(weights: Path | None = None, *, download: bool = False) -> list[Path]:
+def list_releases(weights: Path | None = None) -> list[Path]:
     """Release folders at the first place that has any, oldest first by natural order of names.
 
     A place named by `weights` or LIM_WEIGHTS is the only one searched.
     """
     named = str(weights) if weights is not None else os.environ.get(ENVIRONMENT_NAME)
     if named:
-        return _releases_in(_resolve_named(named, download=download))
+        return _releases_in(_resolve_named(named))
     for place in (_PACKAGE / "_weights", _PACKAGE.parent / "weights"):
         if found := _releases_in(place):
             return found
@@ -94,19 +93,15 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _resolve_named(named: str, *, download: bool) -> Path:
+def _resolve_named(named: str) -> Path:
     path = Path(named).expanduser()
     if path.is_dir():
         return path
-    if not _HUB_ID.fullmatch(named):
+    if not is_hub_id(named):
         raise WeightsError(f"There is no weights folder {path}. {HINT}")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(named, local_files_only=not download))
-    except (LocalEntryNotFoundError, HfHubHTTPError) as error:
-        raise WeightsError(f"There is neither a folder nor a cached hub repository '{named}'. {HINT}") from error
+    if (snapshot := cached(named)) is None:
+        raise WeightsError(f"There is no folder '{named}' and no such hub repository here; lim weights pull {named}.")
+    return snapshot
 
 
 def _searched(weights: Path | None) -> str:
@@ -131,7 +126,9 @@ def verify(release: Path) -> list[FileCheck]:
     table_path = release.parent / TABLE_NAME
     if not table_path.is_file():
         raise WeightsError(f"There is no {table_path} to verify {release.name} against. {HINT}")
-    rows = {m["name"]: m["digest"] for m in _TABLE_ROW.finditer(table_path.read_text())}
+    rows = {
+        m["name"]: m["digest"] for m in _TABLE_ROW.finditer(table_path.read_text(encoding="utf-8", errors="replace"))
+    }
     listed = {name: digest for name, digest in rows.items() if name.startswith(f"{release.name}/")}
     present = {f"{release.name}/{f.relative_to(release).as_posix()}": f for f in _weight_files(release)}
     checks = []

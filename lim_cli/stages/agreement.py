@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
 from lim_cli.artifacts.store import ClipArtifact, ViewsArtifact
-from lim_cli.geometry.mesh import TrackedMesh
+from lim_cli.core.camera import Cameras
+from lim_cli.export.preview import iterate_preview
+from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.stages.surface import silhouette_agreement
+
+MOST_PICTURES = 48
+
+
+@dataclass(frozen=True)
+class _InputPicture:
+    """time: seconds; rgba: [h, w, 4] uint8; camera: [1] of that size."""
+
+    time: float
+    rgba: np.ndarray
+    camera: Cameras
 
 
 def silhouette_iou(
@@ -17,18 +33,43 @@ def silhouette_iou(
     still: holds the first frame's mesh instead, which shows what tracking is worth.
     """
     ious = []
+    for picture in _input_pictures(views, clip):
+        mesh = track.at(0 if still else _nearest(track.times, picture.time))
+        ious.append(silhouette_agreement(mesh, picture.camera, picture.rgba[None, ..., 3] > 127))
+    return float(np.mean(ious))
+
+
+def input_psnr_fg(textured: TexturedTrack, views: ViewsArtifact, clip: ClipArtifact | None) -> float:
+    """PSNR_FG (dB) of the textured mesh against the input's own pictures, over at most MOST_PICTURES of them.
+
+    Over the opaque pixels of the mattes, the squared errors of all pictures averaged; bare matte counts as black.
+    NaN where the mattes hold no opaque pixel.
+    """
+    pictures = list(_input_pictures(views, clip))
+    chosen = sorted(set(np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_PICTURES)).round().astype(int)))
+    total, count = 0.0, 0
+    for picture in (pictures[n] for n in chosen):
+        frame = _nearest(textured.track.times, picture.time)
+        size = (picture.rgba.shape[0], picture.rgba.shape[1])
+        shot = next(iterate_preview(textured, picture.camera, size, (0, 0, 0), frames=[frame], supersample=1))
+        inside = picture.rgba[..., 3] >= 250
+        error = (shot[inside].astype(np.float64) - picture.rgba[inside, :3]) / 255
+        total += float(np.square(error).sum())
+        count += error.size
+    return float(-10 * np.log10(max(total / count, 1e-10))) if count else float("nan")
+
+
+def _input_pictures(views: ViewsArtifact, clip: ClipArtifact | None) -> Iterator[_InputPicture]:
+    """All input frames; of a posed scene all input views."""
     if clip is not None:
         cameras = views.cameras_at(0).resized((clip.rgba.shape[1], clip.rgba.shape[2]))
-        pictures = [(t, clip.rgba[n], cameras, 0) for n, t in enumerate(clip.times)]
-    else:
-        pictures = [
-            (t, views.rgba[k, v], views.cameras_at(k), v)
-            for k, t in enumerate(views.keyframe_times)
-            for v in range(views.rgba.shape[1])
-        ]
-    for time, rgba, cameras, view in pictures:
-        index = 0 if still else int(np.argmin(np.abs(track.times - time)))
-        mesh = track.at(index)
-        matte = rgba[None, ..., 3] > 127
-        ious.append(silhouette_agreement(mesh, cameras[view : view + 1], matte))
-    return float(np.mean(ious))
+        for time, rgba in zip(clip.times, clip.rgba, strict=True):
+            yield _InputPicture(float(time), rgba, cameras[:1])
+        return
+    for k, time in enumerate(views.keyframe_times):
+        for view in range(views.rgba.shape[1]):
+            yield _InputPicture(float(time), views.rgba[k, view], views.cameras_at(k)[view : view + 1])
+
+
+def _nearest(times: np.ndarray, time: float) -> int:
+    return int(np.argmin(np.abs(times - time)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +16,18 @@ from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.run_folder import RunFolder
 from lim_cli.artifacts.store import TextureArtifact, TrackArtifact, ViewsArtifact
 from lim_cli.core.config import to_plain
-from lim_cli.core.errors import InputError
+from lim_cli.core.errors import InputError, InterruptedRun
 from lim_cli.core.progress import Progress
 from lim_cli.data.scene_folder import is_scene_folder
-from lim_cli.export.gltf import ExportInfo
+from lim_cli.geometry.skinning import SkinError
+from lim_cli.geometry.track_quality import TrackQuality, track_quality
 from lim_cli.stages import drive as driving
 from lim_cli.stages import export
-from lim_cli.stages.agreement import silhouette_iou
-from lim_cli.stages.config import ReconstructConfig
+from lim_cli.stages.agreement import input_psnr_fg, silhouette_iou
+from lim_cli.stages.config import ExportConfig, ReconstructConfig
 from lim_cli.stages.contact_sheet import write_contact_sheet
 from lim_cli.stages.drive import DriveConfig
-from lim_cli.stages.export import ExportConfig
+from lim_cli.stages.failures import explained
 from lim_cli.stages.networks import MODELS, Networks
 from lim_cli.stages.steps import Steps, open_run, take_in
 
@@ -33,7 +37,9 @@ class ReconstructResult:
     """What came of a reconstruction.
 
     silhouette_iou: mean overlap with the input mattes, from the input cameras; still_iou: the same for the first
-    frame's mesh held still. seconds: of each stage; 0 where an earlier result served.
+    frame's mesh held still. input_psnr_fg: of the textured mesh against the input's own pictures, dB; None where
+    their mattes are empty. mesh: faces turned over, self-intersections, volume. skin_output, skin_error, parts,
+    interpolation_error: see `stages.export.Exported`. seconds: of each stage; 0 where an earlier result served.
     """
 
     output: Path
@@ -46,13 +52,20 @@ class ReconstructResult:
     size_bytes: int
     silhouette_iou: float
     still_iou: float
+    input_psnr_fg: float | None
+    mesh: TrackQuality
+    parts: int = 1
+    interpolation_error: float = 0.0
+    skin_output: Path | None = None
+    skin_error: SkinError | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     sheet: Path | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """JSON values."""
         plain: dict[str, Any] = {**to_plain(self), "output": str(self.output)}
-        for name, path in (("preview", self.preview), ("sheet", self.sheet)):
+        for name in ("preview", "sheet", "skin_output"):
+            path = getattr(self, name)
             plain[name] = str(path) if path else None
         return plain
 
@@ -114,31 +127,50 @@ def reconstruct(
     sheet: Path | None = None,
     drive: DriveConfig | None = None,
     weights: Path | None = None,
+    networks: Networks | None = None,
     progress: Progress | None = None,
 ) -> ReconstructResult:
     """Video, image folder or scene folder to one animated, textured GLB.
 
-    workdir: keeps the finished stages, so that a rerun resumes; without it they are temporary.
+    workdir: keeps finished stages, and finished pieces of a stage that was cut off, so that a rerun resumes; without
+    it they are temporary.
     drive: writes the user's own mesh, moved by the track, in place of ours.
+    networks: models kept from an earlier clip, in place of `device`, `weights` and the config's release.
 
     Raises:
-        InputError, OutputError, WeightsError, NumericalError: each with one sentence that says what to do.
+        InputError, OutputError, OutOfMemoryError, WeightsError, NumericalError, InterruptedRun: each with one sentence
+            that says what to do.
     """
     if not input_path.exists():
         raise InputError(f"There is no {input_path}; give a video, an image folder or a scene folder.")
-    networks = Networks(
-        device,
-        weights=weights,
-        release=config.release,
-        views_model=config.views_model,
-        needs=models_for(input_path),
-    )
-    with open_run(workdir, fresh=fresh) as run:
+    if networks is None:
+        networks = Networks(
+            device,
+            weights=weights,
+            release=config.release,
+            views_model=config.views_model,
+            needs=models_for(input_path),
+        )
+    with resumable(workdir), open_run(workdir, fresh=fresh) as run:
         chain = Chain(run, input_path, config, networks, progress=progress)
         chain.texture()  # 00 to 50
-        return write_result(
-            chain.steps, output, config.export(output.stem), preview=preview, sheet=sheet, drive=drive
-        )  # 70
+        return write_result(chain.steps, output, config.export, preview=preview, sheet=sheet, drive=drive)  # 70
+
+
+@contextmanager
+def resumable(workdir: Path | None) -> Iterator[None]:
+    """Says after Ctrl-C what is kept.
+
+    Raises:
+        InterruptedRun: the user stopped the block.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        kept = (
+            f"the same command goes on from what {workdir} holds" if workdir else "with --workdir it could go on later"
+        )
+        raise InterruptedRun(f"Interrupted; {kept}.") from error
 
 
 def models_for(input_path: Path) -> tuple[str, ...]:
@@ -160,16 +192,30 @@ def write_result(
     Raises:
         OutputError: one of them cannot be written.
     """
+    with explained("export"):
+        return _written(steps, output, config, preview, sheet, drive)
+
+
+def _written(
+    steps: Steps,
+    output: Path,
+    config: ExportConfig,
+    preview: Path | None,
+    sheet: Path | None,
+    drive: DriveConfig | None,
+) -> ReconstructResult:
     progress = steps.progress
     textured, views, clip = steps.load_texture(), steps.load_views(), steps.load_clip()
     began = time.monotonic()
-    info: ExportInfo | driving.DriveInfo
     if drive is None:
-        with progress.task("Writing the GLB", 1) as task:
+        with progress.task(f"Writing the {config.format.upper()}", 1) as task:
             info = export.run(textured, views, config, output)
             task.advance()
     else:
-        info = driving.run(steps.load_track(), views, drive, output, progress=progress)
+        driven = driving.run(steps.load_track(), views, drive, output, progress=progress)
+        info = export.Exported(
+            driven.vertices, driven.faces, driven.size_bytes, interpolation_error=driven.interpolation_error
+        )
     if preview is not None:
         export.write_preview(
             textured, views, clip, preview, fps=_rate(textured.textured.track.times), progress=progress
@@ -178,11 +224,15 @@ def write_result(
         write_contact_sheet(textured, views, clip, sheet, progress=progress)
     steps.seconds["export"] = round(time.monotonic() - began, 2)
     track = textured.textured.track
-    with progress.task("Comparing silhouettes", 2) as task:
+    with progress.task("Comparing with the input", 4) as task:
         overlaps = []
         for still in (False, True):
             overlaps.append(round(silhouette_iou(track, views, clip, still=still), 4))
             task.advance()
+        likeness = input_psnr_fg(textured.textured, views, clip)
+        task.advance()
+        quality = track_quality(steps.load_track().track)
+        task.advance()
     return ReconstructResult(
         output=output,
         preview=preview,
@@ -194,6 +244,12 @@ def write_result(
         size_bytes=info.size_bytes,
         silhouette_iou=overlaps[0],
         still_iou=overlaps[1],
+        input_psnr_fg=None if math.isnan(likeness) else round(likeness, 2),
+        mesh=quality,
+        parts=info.parts,
+        interpolation_error=info.interpolation_error,
+        skin_output=info.skin_output,
+        skin_error=info.skin_error,
         seconds=dict(steps.seconds),
         sheet=sheet,
     )

@@ -18,6 +18,7 @@ from lim_cli.export.gltf import DROP_TOLERANCE
 from lim_cli.geometry.carried_normals import NormalCarrier
 from lim_cli.geometry.driven_mesh import drive
 from lim_cli.geometry.mesh import TrackedMesh
+from lim_cli.stages.failures import require_finite
 from lim_cli.stages.mesh_alignment import Alignment, AlignMode, align_mesh
 
 MOST_TARGETS = 240
@@ -38,7 +39,8 @@ class DriveConfig:
 @dataclass(frozen=True)
 class DriveInfo:
     """What was written. frame: the one the mesh is posed like. distance: between the mesh and the tracked surface
-    there, in parts of the size. scale: of the mesh to fit the track. duration: seconds."""
+    there, in parts of the size. scale: of the mesh to fit the track. duration: seconds. interpolation_error: largest
+    distance of a dropped frame's vertex from where playback puts it, the file's units."""
 
     path: Path
     size_bytes: int
@@ -50,6 +52,7 @@ class DriveInfo:
     frame: int
     distance: float
     scale: float
+    interpolation_error: float
 
 
 def run(
@@ -64,6 +67,7 @@ def run(
 
     Raises:
         InputError: the mesh cannot be read. ConfigError: there is no such frame. OutputError: it cannot be written.
+        NumericalError: a vertex of the track lies at infinity in the user's world.
     """
     progress = progress or SilentProgress()
     check_mesh(config.mesh)
@@ -91,6 +95,7 @@ def _write(
 ) -> DriveInfo:
     # 1. The track in the user's world, where the mesh lies on it at one frame.
     world = track.vertices.astype(np.float64) @ world_from_model[:3, :3].T + world_from_model[:3, 3]
+    require_finite("A vertex of the track", world)
     found = align_mesh(
         user.mesh, TrackedMesh(world, track.faces, track.times), config.align, frame=config.frame, progress=progress
     )
@@ -109,7 +114,9 @@ def _write(
     if room < FEWEST_TARGETS:
         raise InputError(f"{config.mesh} has {held} morph targets already, too many; export it without them.")
     size = float(np.ptp(user.mesh.vertices, axis=0).max())
-    kept, _ = choose_frames(moved, track.times, max_frames=room, tolerance=DROP_TOLERANCE * size)
+    kept, dropped_error = np.arange(len(track.times)), 0.0
+    if len(kept) > room:
+        kept, dropped_error = choose_frames(moved, track.times, max_frames=room, tolerance=DROP_TOLERANCE * size)
     shown = [int(f) for f in kept if f != found.frame] or [found.frame]  # a still track keeps one target
     with progress.task("Writing the GLB", len(user.arrays)) as task:
         patches = []
@@ -130,6 +137,7 @@ def _write(
         frame=found.frame,
         distance=round(found.distance, 5),
         scale=float(found.similarity.scale),
+        interpolation_error=dropped_error,
     )
 
 

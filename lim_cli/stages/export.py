@@ -1,9 +1,9 @@
-"""Stage 70: the animated GLB, and a preview beside the input."""
+"""Stage 70: the animated mesh as GLB or another format, and a preview beside the input."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,38 +13,104 @@ from lim_cli.core.camera import Cameras, orbit_cameras
 from lim_cli.core.files import atomic_path
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.export.bare import iterate_bare
-from lim_cli.export.gltf import ExportInfo, write_glb
+from lim_cli.export.gltf import ExportInfo, Motion, write_glb
+from lim_cli.export.obj_sequence import write_obj_sequence
+from lim_cli.export.ply_sequence import write_ply_sequence
 from lim_cli.export.preview import iterate_preview
 from lim_cli.export.sheet import on_white
+from lim_cli.export.usd import write_usd
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
+from lim_cli.geometry.skinning import SkinError
+from lim_cli.stages.config import ExportConfig
 from lim_cli.stages.contact_sheet import input_at
+from lim_cli.stages.failures import require_finite
 from lim_cli.stages.views import camera_distance
 from lim_cli.video.writing import write_video
 
-STAGE_VERSION = 1
 PREVIEW_SIZE = 256
 PREVIEW_FPS = 15.0
 EDGE_SUPERSAMPLE = 4  # edges a quarter of a pixel wide
 
 
 @dataclass(frozen=True)
-class ExportConfig:
-    """name: of the node in the file. quantize, sparse: see `export.gltf`."""
+class Exported:
+    """What was written.
 
-    name: str = "object"
-    quantize: bool = False
-    sparse: bool = False
+    skin_output: the second file of anim "both". skin_error: of the skinned vertices at the frames. parts,
+    interpolation_error: of the morph animation, see `export.gltf.ExportInfo`.
+    """
+
+    vertices: int
+    faces: int
+    size_bytes: int
+    parts: int = 1
+    interpolation_error: float = 0.0
+    skin_output: Path | None = None
+    skin_error: SkinError | None = None
 
 
-def run(texture: TextureArtifact, views: ViewsArtifact, config: ExportConfig, output: Path) -> ExportInfo:
-    """Writes the GLB in the user's world frame; for a single-camera clip that is the model frame.
+def run(texture: TextureArtifact, views: ViewsArtifact, config: ExportConfig, output: Path) -> Exported:
+    """Writes the mesh in the user's world frame; for a single-camera clip that is the model frame.
+
+    output: a file; an empty folder for the formats of `stages.config.FOLDER_FORMATS`.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: it cannot be written. MissingError: the format needs a library that is not installed.
+        NumericalError: a vertex lies at infinity in the user's world.
     """
     textured = in_world(texture.textured, views.world_from_model)
-    with atomic_path(output) as partial:
-        return write_glb(partial, textured, name=config.name, quantize=config.quantize, sparse=config.sparse)
+    require_finite("A vertex of the result", textured.track.vertices)
+    config = replace(config, name=config.name or output.stem)
+    if config.format == "glb":
+        return _write_glbs(textured, config, output)
+    if config.format == "usd":
+        write_usd(output, textured, name=config.name or "")
+    elif config.format == "obj":
+        write_obj_sequence(output, textured)
+    else:
+        write_ply_sequence(output, textured)
+    files = output.rglob("*") if output.is_dir() else [output]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    return Exported(textured.track.vertices.shape[1], len(textured.track.faces), size)
+
+
+def skin_path(output: Path) -> Path:
+    """Where anim "both" puts the skin. Two animations of one file would add up in viewers that play all of them."""
+    return output.with_name(f"{output.stem}_skin{output.suffix}")
+
+
+def _write_glbs(textured: TexturedTrack, config: ExportConfig, output: Path) -> Exported:
+    def write(path: Path, motion: Motion) -> ExportInfo:
+        return write_glb(
+            path,
+            textured,
+            name=config.name or "",
+            motion=motion,
+            bones=config.bones,
+            quantize=config.quantize,
+            sparse=config.sparse,
+        )
+
+    if config.anim == "morph":
+        return _exported(write(output, "morph"))
+    if config.anim == "skin":
+        return _exported(write(output, "skin"))
+    # Both files or none: the skin is put in place once the morphs are written.
+    with atomic_path(skin_path(output)) as partial:
+        skin = write(partial, "skin")
+        morph = write(output, "morph")
+    return replace(_exported(morph), skin_output=skin_path(output), skin_error=skin.skin_error)
+
+
+def _exported(info: ExportInfo) -> Exported:
+    return Exported(
+        vertices=info.vertices,
+        faces=info.faces,
+        size_bytes=info.size_bytes,
+        parts=info.parts,
+        interpolation_error=info.interpolation_error,
+        skin_error=info.skin_error,
+    )
 
 
 def in_world(textured: TexturedTrack, world_from_model: np.ndarray) -> TexturedTrack:

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from lim_cli.artifacts.store import ClipArtifact
 from lim_cli.core.progress import Progress, SilentProgress
+from lim_cli.stages.config import IngestConfig
 from lim_cli.video.cropping import square_crop
 from lim_cli.video.matting import matte
-from lim_cli.video.reading import DEFAULT_FPS, MAX_FRAMES, MAX_SIDE, read_clip
+from lim_cli.video.reading import read_clip
 
 STAGE_VERSION = 1
-
-
-@dataclass(frozen=True)
-class IngestConfig:
-    """How a clip is read, matted and cropped.
-
-    start, end: seconds kept. matte: a mode of `video.matting` or a folder of masks. input_fps: frames per
-    second of picture folders. size: pixels on a side of the result. margin: free space about the object, as
-    a share of its extent. max_frames: longer clips are thinned evenly. max_side: pixels, frames are shrunk
-    to it while they are decoded.
-    """
-
-    start: float | None = None
-    end: float | None = None
-    matte: str = "auto"
-    input_fps: float = DEFAULT_FPS
-    size: int = 256
-    margin: float = 0.1
-    max_frames: int = MAX_FRAMES
-    max_side: int = MAX_SIDE
 
 
 def run(input_path: Path | str, config: IngestConfig, *, progress: Progress | None = None) -> ClipArtifact:

@@ -1,4 +1,4 @@
-"""Stage 30: LIM's triplanes at chosen times (sec. 3.2)."""
+"""LIM's triplanes at chosen times (sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -8,32 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
-from lim_cli.artifacts.store import TriplaneArtifact
-from lim_cli.core.errors import NumericalError
-from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.stages.intervals import Interval, place
 from lim_cli.stages.networks import Networks
-
-STAGE_VERSION = 1
-
-
-def run(
-    keyframes: KeyframesArtifact, times: np.ndarray, networks: Networks, *, progress: Progress | None = None
-) -> TriplaneArtifact:
-    """Triplanes at `times` (seconds, increasing), half precision.
-
-    Raises:
-        NumericalError: LIM returned NaN.
-    """
-    progress = progress or SilentProgress()
-    planes = []
-    with progress.task("Interpolating triplanes", len(times)) as task:
-        for triplane in iterate(keyframes, times, networks):
-            planes.append(triplane.half().cpu().numpy())
-            if not np.isfinite(planes[-1]).all():
-                raise NumericalError("LIM returned NaN; its weights may be damaged (see lim weights verify).")
-            task.advance()
-    return TriplaneArtifact(triplanes=np.stack(planes), times=np.asarray(times, np.float64))
 
 
 def iterate(keyframes: KeyframesArtifact, times: np.ndarray, networks: Networks) -> Iterator[Tensor]:

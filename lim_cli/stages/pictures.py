@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from lim_cli.core.camera import OPENGL_FROM_OPENCV, Cameras
+from lim_cli.core.axes import OPENGL_FROM_OPENCV
+from lim_cli.core.camera import Cameras
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.export.still import write_still
 from lim_cli.geometry.mesh import Mesh

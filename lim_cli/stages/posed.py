@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +14,10 @@ from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.scene import Scene
 from lim_cli.data.scene_folder import read_scene
 from lim_cli.data.scene_normalise import normalise_scene, reframe_scene
+from lim_cli.stages.config import PosedConfig
 
 STAGE_VERSION = 2
 VIEWS = 4
-
-
-@dataclass(frozen=True)
-class PosedConfig:
-    """input_fps: of scenes without `time_seconds`. keyframe_stride: every how many time steps is a keyframe.
-
-    size: pixels on a side of the stored views.
-    """
-
-    input_fps: float = 24.0
-    keyframe_stride: int = 1
-    size: int = 256
 
 
 def run(folder: Path, config: PosedConfig, *, progress: Progress | None = None) -> ViewsArtifact:

@@ -11,21 +11,19 @@ from typing import Any
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.manifest import Manifest
+from lim_cli.artifacts.pieces import Pieces
 from lim_cli.artifacts.run_folder import STAGE_FOLDERS, RunFolder
 from lim_cli.artifacts.store import ClipArtifact, TextureArtifact, TrackArtifact, ViewsArtifact
 from lim_cli.core.config import to_plain
-from lim_cli.core.errors import InputError
-from lim_cli.core.files import hash_tree, remove
+from lim_cli.core.errors import InputError, OutputError
+from lim_cli.core.files import hash_tree
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.scene_folder import is_scene_folder
 from lim_cli.stages import ingest, keyframes, posed, texture, track, views
-from lim_cli.stages.ingest import IngestConfig
+from lim_cli.stages.config import IngestConfig, PosedConfig, TextureConfig, TrackConfig, ViewsConfig
+from lim_cli.stages.failures import explained
 from lim_cli.stages.intervals import output_times
 from lim_cli.stages.networks import Networks
-from lim_cli.stages.posed import PosedConfig
-from lim_cli.stages.texture import TextureConfig
-from lim_cli.stages.track import TrackConfig
-from lim_cli.stages.views import ViewsConfig
 
 MADE_BY = {
     "clip": "lim ingest INPUT --workdir {run}",
@@ -68,27 +66,27 @@ class Steps:
             inputs["matte"] = hash_tree(Path(options.matte))
         self._make(
             "clip", ingest.STAGE_VERSION, options, inputs,
-            lambda folder: ingest.run(input_path, options, progress=self.progress).save(folder),
+            lambda pieces: ingest.run(input_path, options, progress=self.progress).save(pieces.folder),
         )  # fmt: skip
 
     def pose(self, scene: Path, options: PosedConfig) -> None:
         """10: the views of a posed scene; no clip, no diffusion."""
         self._make(
             "views", posed.STAGE_VERSION, options, {"input": hash_tree(scene)},
-            lambda folder: posed.run(scene, options, progress=self.progress).save(folder),
+            lambda pieces: posed.run(scene, options, progress=self.progress).save(pieces.folder),
         )  # fmt: skip
 
     def views(self, options: ViewsConfig, *, seed: int = 0) -> None:
         """10: the views of a clip, three of them generated."""
-        if not self._has("clip") and self._has("views") and self.load_views().source == "posed":
+        if not self._has("clip") and self._has("views") and not self._from_clip():
             raise InputError(f"{self.run.path} holds posed views already; go on with lim keyframes {self.run.path}.")
         self._require("clip")
         self._make(
             "views", views.STAGE_VERSION, options, self.run.output_hashes("clip"),
-            lambda folder: views.run(
+            lambda pieces: views.run(
                 ClipArtifact.load(self.run.stage_path("clip")), options, self.networks, seed=seed,
-                progress=self.progress,
-            ).save(folder),
+                pieces=pieces, progress=self.progress,
+            ).save(pieces.folder),
             models=("views",),
             seed=seed,
         )  # fmt: skip
@@ -98,7 +96,7 @@ class Steps:
         self._require("views")
         self._make(
             "keyframes", keyframes.STAGE_VERSION, {}, self.run.output_hashes("views"),
-            lambda folder: keyframes.run(self.load_views(), self.networks, folder, progress=self.progress),
+            lambda pieces: keyframes.run(self.load_views(), self.networks, pieces, progress=self.progress),
             models=("lrm",),
         )  # fmt: skip
 
@@ -108,7 +106,7 @@ class Steps:
         self._make(
             "track", track.STAGE_VERSION, {"track": to_plain(options), "fps": fps},
             self._inputs("keyframes", "views"),
-            lambda folder: self._traced(options, fps).save(folder),
+            lambda pieces: self._traced(options, fps, pieces).save(pieces.folder),
             models=("lrm", "lim", "canonical_lrm", "canonical_lim"),
         )  # fmt: skip
 
@@ -118,10 +116,10 @@ class Steps:
         self._make(
             "texture", texture.STAGE_VERSION, options,
             self._inputs("views", "keyframes", "track"),
-            lambda folder: texture.run(
+            lambda pieces: texture.run(
                 self.load_track(), self.load_views(), self.load_clip(),
-                self.load_keyframes(), options, self.networks, progress=self.progress,
-            )[0].save(folder),
+                self.load_keyframes(), options, self.networks, pieces=pieces, progress=self.progress,
+            )[0].save(pieces.folder),
             models=("lrm",),
         )  # fmt: skip
 
@@ -150,12 +148,13 @@ class Steps:
         self._require("texture")
         return TextureArtifact.load(self.run.stage_path("texture"))
 
-    def _traced(self, options: TrackConfig, fps: float) -> TrackArtifact:
+    def _traced(self, options: TrackConfig, fps: float, pieces: Pieces) -> TrackArtifact:
         found = self.load_keyframes()
         times = output_times(found.times, fps)
         return track.run(
-            found, self.load_views(), self.load_clip(), times, options, self.networks, progress=self.progress
-        )
+            found, self.load_views(), self.load_clip(), times, options, self.networks,
+            pieces=pieces, progress=self.progress,
+        )  # fmt: skip
 
     def _inputs(self, *stages: str) -> dict[str, str]:
         """Hashes of what the stages wrote, and of the clip where the input is one."""
@@ -166,13 +165,16 @@ class Steps:
         return self.run.stage_path(stage).is_dir()
 
     def _from_clip(self) -> bool:
-        return self.load_views().source == "generated"
+        self._require("views")
+        return ViewsArtifact.source_in(self.run.stage_path("views")) == "generated"
 
     def _require(self, *stages: str) -> None:
         for stage in stages:
+            command = MADE_BY[stage].format(run=self.run.path)
             if not self._has(stage):
-                command = MADE_BY[stage].format(run=self.run.path)
                 raise InputError(f"{self.run.path} holds no {STAGE_FOLDERS[stage]}; run {command} first.")
+            if not self.run.is_sound(stage):
+                raise InputError(f"{self.run.stage_path(stage)} is damaged; run {command} again.")
 
     def _make(
         self,
@@ -180,7 +182,7 @@ class Steps:
         version: int,
         options: Any,
         inputs: dict[str, str],
-        make: Callable[[Path], None],
+        make: Callable[[Pieces], None],
         *,
         models: tuple[str, ...] = (),
         seed: int = 0,
@@ -192,8 +194,8 @@ class Steps:
             self.seconds[stage] = 0.0
             return
         began = time.monotonic()
-        with self.run.store(expected) as folder:
-            make(folder)
+        with explained(stage), self.run.store(expected) as pieces:
+            make(pieces)
         self.seconds[stage] = round(time.monotonic() - began, 2)
 
 
@@ -215,13 +217,16 @@ def take_in(steps: Steps, input_path: Path, clip: IngestConfig, scene: PosedConf
 def open_run(workdir: Path | None, *, fresh: bool = False) -> Iterator[RunFolder]:
     """A locked run folder: `workdir`, emptied of stages first if `fresh`, or a temporary one."""
     if workdir is None:
-        with tempfile.TemporaryDirectory(prefix="lim-") as temporary, RunFolder(Path(temporary) / "run") as run:
+        try:
+            temporary = tempfile.TemporaryDirectory(prefix="lim-")
+        except OSError as error:
+            raise OutputError(f"There is no room for temporary files ({error.strerror}); give --workdir.") from error
+        with temporary as folder, RunFolder(Path(folder) / "run") as run:
             yield run
         return
     with RunFolder(workdir) as run:
         if fresh:
-            for stage in STAGE_FOLDERS:
-                remove(run.stage_path(stage))
+            run.clear()
         yield run
 
 

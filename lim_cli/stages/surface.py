@@ -16,6 +16,7 @@ from lim_cli.geometry.mesh_cleanup import keep_components
 from lim_cli.geometry.rasterize import rasterize
 from lim_cli.geometry.silhouettes import Silhouette, room_inside
 from lim_cli.models.triplane import FieldDecoder
+from lim_cli.stages.failures import require_finite
 
 POINTS_AT_ONCE = 1 << 16
 LEVELS = (0.0, -0.25, -0.5, -0.75, -1.0, -1.25, -1.5, -1.75, -2.0)
@@ -126,12 +127,18 @@ class FieldQuery:
 
     @torch.no_grad()
     def values(self, points: np.ndarray) -> np.ndarray:
-        """Colours in [0, 1], or canonical XYZ: [N, 3]."""
+        """Colours in [0, 1], or canonical XYZ: [N, 3].
+
+        Raises:
+            NumericalError: one is NaN or infinite.
+        """
         values = [np.zeros((0, 3), np.float32)]
         for start in range(0, len(points), POINTS_AT_ONCE):
             part = torch.from_numpy(np.ascontiguousarray(points[start : start + POINTS_AT_ONCE], np.float32))
             values.append(self._field.at_points(self._projected, part.to(self._projected.device))[1].cpu().numpy())
-        return np.concatenate(values)
+        joined = np.concatenate(values)
+        require_finite("A colour or coordinate read from a triplane", joined)
+        return joined
 
 
 def box_around(vertices: np.ndarray, margin: float) -> Bounds:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
+from lim_cli.artifacts.pieces import Pieces
 from lim_cli.artifacts.store import ClipArtifact, TextureArtifact, TrackArtifact, ViewsArtifact
 from lim_cli.core.progress import Progress, SilentProgress
-from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
+from lim_cli.geometry.mesh import Mesh, TexturedTrack, TrackedMesh
 from lim_cli.geometry.texture_baking import TextureCoverage, bake_texture
 from lim_cli.geometry.texture_projection import Observation
 from lim_cli.geometry.uv_atlas import unwrap
+from lim_cli.stages.config import TextureConfig
+from lim_cli.stages.failures import require_finite
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.surface import FieldQuery
 
 STAGE_VERSION = 1
 GENERATED_WEIGHT = 0.25
-
-
-@dataclass(frozen=True)
-class TextureConfig:
-    """size: side in pixels. observations: at most so many instants are projected."""
-
-    size: int = 1024
-    observations: int = 24
 
 
 def run(
@@ -37,15 +31,20 @@ def run(
     config: TextureConfig,
     networks: Networks,
     *,
+    pieces: Pieces | None = None,
     progress: Progress | None = None,
 ) -> tuple[TextureArtifact, TextureCoverage]:
     """Unwraps the mesh and bakes: input pixels first, generated views next, the triplane's colour last.
 
     clip: the input frames of a single-camera clip; None for posed views, which are input themselves.
+    pieces: keeps the atlas.
+
+    Raises:
+        NumericalError: the triplane's colour is NaN.
     """
-    progress = progress or SilentProgress()
+    progress, pieces = progress or SilentProgress(), pieces or Pieces()
     with progress.task("Unwrapping and baking the texture", 2) as task:
-        vertex_map, faces, uv = unwrap(track.track.at(0), config.size)
+        vertex_map, faces, uv = _atlas(track.track.at(0), config.size, pieces)
         split = TrackedMesh(track.track.vertices[:, vertex_map], faces, track.track.times)
         task.advance()
         colour = FieldQuery(networks.lrm.field, keyframes.output(0, networks.device).triplane[0])
@@ -58,6 +57,16 @@ def run(
         )
         task.advance()
     return TextureArtifact(TexturedTrack(split, uv, baked.texture)), baked.coverage
+
+
+def _atlas(mesh: Mesh, size: int, pieces: Pieces) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`unwrap`, kept."""
+    stored = pieces.load("atlas")
+    if stored is None:
+        stored = dict(zip(("vertex_map", "faces", "uv"), unwrap(mesh, size), strict=True))
+        require_finite("A texture coordinate", stored["uv"])
+        pieces.save("atlas", stored)
+    return stored["vertex_map"], stored["faces"], stored["uv"]
 
 
 def _observations(

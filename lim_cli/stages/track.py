@@ -10,51 +10,33 @@ import torch
 from scipy.interpolate import Akima1DInterpolator
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
+from lim_cli.artifacts.pieces import Pieces
 from lim_cli.artifacts.store import ClipArtifact, TrackArtifact, ViewsArtifact
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.geometry.arap import ArapSolver
 from lim_cli.geometry.canonical_matching import SurfaceSamples, match_canonical
+from lim_cli.geometry.face_repair import unfolded
 from lim_cli.geometry.marching_cubes import UNIT_BOX, Bounds
 from lim_cli.geometry.mesh import Mesh, TrackedMesh
 from lim_cli.geometry.mesh_cleanup import simplify, smooth
 from lim_cli.geometry.normals import vertex_normals
 from lim_cli.geometry.rasterize import interpolate, rasterize
+from lim_cli.geometry.sight_lines import Picture, SightLines, followed, recognised, seen_colours
 from lim_cli.geometry.silhouettes import Silhouette, outline_pull
 from lim_cli.geometry.temporal_smoothing import smooth_track
 from lim_cli.models.lim import InterpolationState, state_of
 from lim_cli.models.lrm import encode_canonical
+from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.interpolate import load_interval
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks, batched
 from lim_cli.stages.surface import FieldQuery, NoObjectError, agreeing_level, box_around, triplane_surface
+from lim_cli.stages.traced import Traced, kept_first_mesh, load_traced, save_traced
 
-STAGE_VERSION = 2
-
-
-@dataclass(frozen=True)
-class TrackConfig:
-    """vertices: of the mesh. resolution: of marching cubes on the first triplane; step_resolution: on the others,
-
-    within the object's box. stiffness: of ARAP. smoothing: Taubin rounds on the first mesh.
-    largest_speed: model units per second a vertex may move, which rules out false matches.
-    level: of the density logit at the surface; None takes the one that agrees best with the input's mattes.
-    evaluations: at most so many times inside an interval run the networks; more output times lie on a smooth
-    curve through those. outline_rounds, outline_stiffness: of fitting outlines to the input's mattes.
-    """
-
-    vertices: int = 10_000
-    resolution: int = 144
-    step_resolution: int = 88
-    stiffness: float = 5.0
-    iterations: int = 3
-    smoothing: int = 3
-    samples: int = 16_000
-    largest_speed: float = 6.0
-    level: float | None = None
-    evaluations: int = 2
-    outline_rounds: int = 6
-    outline_stiffness: float = 3.0
+STAGE_VERSION = 3
+OUTLIER = 8.0
+"""Pixels off at which what a picture says of a vertex loses three quarters of its weight."""
 
 
 def run(
@@ -65,6 +47,7 @@ def run(
     config: TrackConfig,
     networks: Networks,
     *,
+    pieces: Pieces | None = None,
     progress: Progress | None = None,
 ) -> TrackArtifact:
     """Traces the first keyframe's mesh to every time of `times` (seconds, increasing from the first keyframe).
@@ -74,40 +57,57 @@ def run(
        the keyframe's views and encoded by CanonicalLRM: the anchor that bounds drift.
     3. Between keyframes LIM gives the surface and CanonicalLIM the canonical coordinates on it; every vertex
        goes to its canonical neighbours, and ARAP settles the mesh.
-    4. Past the paper: wherever the input shows the object, its outline is fitted to the matte, since the input's
-       pixels are the one thing known for sure; the corrections fade linearly between those times.
+    4. Past the paper: wherever the input shows the object, vertices follow its pixels by optical flow, are drawn
+       to where their own colours are found again, and the outline is fitted to the matte, since the input's pixels
+       are the one thing known for sure; the corrections fade linearly between those times.
 
     clip: the input frames of a single-camera clip, None for posed views. Vertices are in the model frame.
+    pieces: keeps the first mesh and every finished interval.
 
     Raises:
         InputError: the first keyframe holds no object.
+        NumericalError: a network returned NaN.
     """
-    progress = progress or SilentProgress()
+    progress, pieces = progress or SilentProgress(), pieces or Pieces()
     evidence = Evidence(views, clip)
     times = np.asarray(times, np.float64)
-    first = keyframes.output(0, networks.device).triplane[0]
-    mesh, level = first_mesh(networks, first, views, evidence, config)
+    mesh, level = kept_first_mesh(
+        pieces, lambda: first_mesh(networks, keyframes.output(0, networks.device).triplane[0], views, evidence, config)
+    )
     tracer = _Tracer(mesh, config)
+    tracer.look(mesh.vertices, evidence.pictures(float(keyframes.times[0])))
     plan = [_stops(keyframes.times, k, times, evidence.times, config.evaluations) for k in range(len(keyframes) - 1)]
     moments, shapes, sureness = [float(keyframes.times[0])], [tracer.vertices], [tracer.confidence]
     with progress.task("Tracing the mesh", sum(len(stops) for stops in plan)) as task:
         for k, stops in enumerate(plan):
+            if (done := load_traced(pieces, k)) is not None:
+                moments += done.moments
+                shapes += done.shapes
+                sureness += done.sureness
+                tracer.vertices, tracer.confidence, tracer.colours = shapes[-1], sureness[-1], done.colours
+                task.advance(len(stops))
+                continue
             start, end = keyframes.times[k], keyframes.times[k + 1]
             interval = load_interval(keyframes, k, networks)
             state = anchor(networks, tracer.vertices, mesh, views, k)
+            began = _Shape(float(start), tracer.vertices, tracer.confidence)
             traced = []
             for moment in stops:
                 alpha = float((moment - start) / (end - start))
                 surface = _surface(networks, interval, state, alpha, moment, tracer.vertices, level, evidence, config)
                 if surface is not None:
                     tracer.step(surface, moment - moments[-1])
-                traced.append(tracer.vertices)
+                traced.append(_Shape(moment, tracer.vertices, tracer.confidence))
                 moments.append(moment)
-                sureness.append(tracer.confidence)
                 task.advance()
-            shapes += tracer.settled(np.stack(traced), np.asarray(stops), float(start), evidence)
-            tracer.vertices = shapes[-1]
-    vertices = smooth_track(_between(np.asarray(moments), np.stack(shapes), times))
+            settled = tracer.settled(began, traced, evidence)
+            shapes += [shape.vertices for shape in settled]
+            sureness += [shape.confidence for shape in settled]
+            tracer.vertices, tracer.confidence = shapes[-1], sureness[-1]
+            count = len(stops)
+            save_traced(pieces, k, Traced(stops, shapes[-count:], sureness[-count:], tracer.colours))
+    vertices = _between(np.asarray(moments), np.stack(shapes), times)
+    vertices = smooth_track(vertices, window=_calm(np.asarray(moments), times))
     nearest = np.abs(np.asarray(moments)[None] - times[:, None]).argmin(1)
     return TrackArtifact(TrackedMesh(vertices, mesh.faces, times), np.stack(sureness)[nearest])
 
@@ -143,6 +143,14 @@ def _between(moments: np.ndarray, shapes: np.ndarray, times: np.ndarray) -> np.n
     return np.asarray(Akima1DInterpolator(moments, shapes, axis=0, method="makima")(inside), np.float32)
 
 
+def _calm(moments: np.ndarray, times: np.ndarray) -> int:
+    """Over how many output times jitter is smoothed: no more than lie between two looks, which hold real motion."""
+    if len(times) < 2 or len(moments) < 2:
+        return 3
+    apart = float(np.median(np.diff(moments)) / np.median(np.diff(times)))
+    return 5 if apart >= 4 else 3
+
+
 def first_mesh(
     networks: Networks, triplane: torch.Tensor, views: ViewsArtifact, evidence: Evidence, config: TrackConfig
 ) -> tuple[Mesh, float]:
@@ -159,8 +167,8 @@ def first_mesh(
     mesh = cut(resolution=config.resolution, bounds=box_around(rough.vertices, 0.06)) if rough is not None else None
     if mesh is None:
         raise NoObjectError("No object was found in the first keyframe; check the matte (--matte) and the picture.")
-    mesh = simplify(smooth(mesh, config.smoothing), config.vertices)
-    fitted = _Tracer(mesh, config).settled(mesh.vertices[None], np.array([moment]), moment - 1.0, evidence)[0]
+    mesh = smooth(simplify(smooth(mesh, config.smoothing), config.vertices), config.polish)
+    fitted = _Tracer(mesh, config).fit_outline(mesh.vertices, evidence.real(moment))
     return Mesh(fitted, mesh.faces), level
 
 
@@ -240,14 +248,28 @@ def _agreed_surface(
     return None
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """The mesh at one time: vertices [vertex, 3] and how sure each is, [vertex] in [0, 1]."""
+
+    time: float
+    vertices: np.ndarray
+    confidence: np.ndarray
+
+
 class _Tracer:
-    """The mesh as it moves: where it is, how fast, and how sure."""
+    """The mesh as it moves: where it is, how sure, and in what colours it was seen (sums of RGB, and of weight)."""
 
     def __init__(self, mesh: Mesh, config: TrackConfig) -> None:
         self.mesh, self.config = mesh, config
         self.vertices = mesh.vertices
         self.confidence = np.ones(len(mesh.vertices), np.float32)
+        self.colours = np.zeros((len(mesh.vertices), 4))
         self._solver = ArapSolver(mesh.vertices, mesh.faces, "uniform")
+
+    def look(self, vertices: np.ndarray, pictures: list[Picture]) -> None:
+        """Remembers the colours that pictures show the vertices in."""
+        self.colours = self.colours + seen_colours(vertices, self.mesh.faces, pictures)
 
     def step(self, surface: SurfaceSamples, passed: float) -> None:
         """Moves the vertices onto the surface of `passed` seconds later."""
@@ -267,31 +289,73 @@ class _Tracer:
         )
         self.confidence = match.confidence
 
-    def settled(self, traced: np.ndarray, moments: np.ndarray, since: float, evidence: Evidence) -> list[np.ndarray]:
-        """Traced shapes [moment, vertex, 3] with their outlines on the input's mattes.
+    def settled(self, began: _Shape, traced: list[_Shape], evidence: Evidence) -> list[_Shape]:
+        """Traced shapes brought into agreement with the input's pictures and mattes.
 
-        The correction is found where there are pictures, and is none at `since`; between, it is interpolated.
+        The correction is found where there are pictures, and is none at `began`; between, it is interpolated.
         """
-        known, corrections = [since], [np.zeros_like(traced[0])]
-        for moment, shape in zip(moments, traced, strict=True):
-            silhouettes = evidence.real(float(moment))
+        known, corrections = [began.time], [np.zeros_like(began.vertices)]
+        last, sureness = began, [shape.confidence for shape in traced]
+        for n, shape in enumerate(traced):
+            silhouettes = evidence.real(shape.time)
             if silhouettes:
-                start = shape + corrections[-1]
-                known.append(float(moment))
-                corrections.append(self._fit_outline(start, silhouettes) - shape)
+                pictures = evidence.pictures(shape.time)
+                start = shape.vertices + corrections[-1]
+                followed_to, seen = self._follow(last, start, evidence.pictures(last.time), pictures)
+                fitted = unfolded(self._solver, self.mesh.vertices, self.fit_outline(followed_to, silhouettes))
+                self.look(fitted, pictures)
+                sureness[n] = np.maximum(shape.confidence, seen)
+                last = _Shape(shape.time, fitted, sureness[n])
+                known.append(shape.time)
+                corrections.append(fitted - shape.vertices)
         stacked = np.stack(corrections)
         shapes = []
-        for moment, shape in zip(moments, traced, strict=True):
-            after = min(int(np.searchsorted(known, moment)), len(known) - 1)
+        for shape, sure in zip(traced, sureness, strict=True):
+            after = min(int(np.searchsorted(known, shape.time)), len(known) - 1)
             before = max(after - 1, 0)
             gap = known[after] - known[before]
-            share = min((float(moment) - known[before]) / gap, 1.0) if gap > 0 else 1.0
-            shapes.append((shape + stacked[before] * (1 - share) + stacked[after] * share).astype(np.float32))
+            share = min((shape.time - known[before]) / gap, 1.0) if gap > 0 else 1.0
+            vertices = shape.vertices + stacked[before] * (1 - share) + stacked[after] * share
+            shapes.append(_Shape(shape.time, vertices.astype(np.float32), sure))
         return shapes
 
-    def _fit_outline(self, vertices: np.ndarray, silhouettes: list[Silhouette]) -> np.ndarray:
+    def _follow(
+        self, last: _Shape, start: np.ndarray, before: list[Picture], after: list[Picture]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`start` drawn to where the pixels that showed `last` went, and how sure that is [vertex] in [0, 1]."""
+        if len(before) != len(after):  # a time without pictures
+            return start, np.zeros(len(start), np.float32)
+        passes = self.config.recognitions
+        lines = followed(last.vertices, self.mesh.faces, before, after)
+        fitted, sure = self._fit_lines(start, lines, self.config.picture_stiffness * 2**passes)
+        weight = self.colours[:, 3:]
+        colours = np.concatenate([self.colours[:, :3] / np.maximum(weight, 1e-6), np.minimum(weight, 1.0)], 1)
+        for left in reversed(range(passes)):  # limbs first swing as a whole, then bend
+            lines = recognised(fitted, self.mesh.faces, colours, after)
+            fitted, again = self._fit_lines(fitted, lines, self.config.picture_stiffness * 2**left)
+            sure = np.maximum(sure, again)
+        return fitted, sure
+
+    def _fit_lines(self, start: np.ndarray, lines: SightLines, stiffness: float) -> tuple[np.ndarray, np.ndarray]:
+        fitted = start
+        for n in range(self.config.picture_rounds):
+            if n == 1:  # once all lines have had their say, those that do not fit in lose theirs
+                lines = lines.believed(fitted, OUTLIER)
+            fitted = self._solver.fit(
+                fitted,
+                lines.targets(fitted),
+                lines.trust(len(start)),
+                stiffness=stiffness,
+                iterations=2,
+                prediction=start,
+                temporal=0.02,
+            )
+        return fitted, lines.trust(len(start))
+
+    def fit_outline(self, vertices: np.ndarray, silhouettes: list[Silhouette]) -> np.ndarray:
+        """Vertices whose outline lies on the mattes."""
         fitted = vertices
-        for _ in range(self.config.outline_rounds):
+        for _ in range(self.config.outline_rounds if silhouettes else 0):
             targets, weight = outline_pull(fitted, self.mesh.faces, silhouettes)
             fitted = self._solver.fit(
                 fitted,

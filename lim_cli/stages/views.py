@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from lim_cli.artifacts.pieces import Pieces
 from lim_cli.artifacts.store import ClipArtifact, ViewsArtifact
 from lim_cli.core.camera import orbit_cameras
 from lim_cli.core.device import generator
-from lim_cli.core.errors import NumericalError
 from lim_cli.core.progress import Progress, SilentProgress
+from lim_cli.diffusion.adapter import works_in_windows
+from lim_cli.stages.config import ViewsConfig
+from lim_cli.stages.failures import require_finite
 from lim_cli.stages.harmony import harmonised
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.posed import keyframe_indices
 
-STAGE_VERSION = 3
-DEFAULT_ELEVATION = 10.0
-DEFAULT_STEPS = 1
-"""A generator trained for little time is best asked once: its first guess is the mean of what it thinks possible, and
-further steps add crumbs (IoU with the truth .449 after 1 step, .421 after 3, .387 after 8)."""
-DEFAULT_FIELD_OF_VIEW = 40.0
-
-
-@dataclass(frozen=True)
-class ViewsConfig:
-    """keyframe_stride: every how many input frames is a keyframe. steps: of the sampler.
-
-    elevation, field_of_view: of the input camera, degrees.
-    """
-
-    keyframe_stride: int = 2
-    steps: int = DEFAULT_STEPS
-    elevation: float = DEFAULT_ELEVATION
-    field_of_view: float = DEFAULT_FIELD_OF_VIEW
+STAGE_VERSION = 4
 
 
 def camera_distance(field_of_view: float) -> float:
@@ -44,9 +29,17 @@ def camera_distance(field_of_view: float) -> float:
 
 
 def run(
-    clip: ClipArtifact, config: ViewsConfig, networks: Networks, *, seed: int = 0, progress: Progress | None = None
+    clip: ClipArtifact,
+    config: ViewsConfig,
+    networks: Networks,
+    *,
+    seed: int = 0,
+    pieces: Pieces | None = None,
+    progress: Progress | None = None,
 ) -> ViewsArtifact:
     """The input view (azimuth 0) and generated views at 90, 180 and 270 degrees of every keyframe.
+
+    pieces: keeps every finished window of our own generator; another pipeline starts over.
 
     Raises:
         NumericalError: the generator returned NaN.
@@ -69,10 +62,10 @@ def run(
             num_inference_steps=config.steps,
             generator=generator(seed),
             callback_on_step_end=step_done,
+            **(_resumable(len(chosen), pieces) if pieces is not None and works_in_windows(pipeline) else {}),
         )
     made = output.images.float().cpu()  # [keyframe, view, 4, size, size]
-    if not bool(torch.isfinite(made).all()):
-        raise NumericalError("The view generator returned NaN; its weights may be damaged (see lim weights verify).")
+    require_finite("What the view generator made", made)
     made = torch.from_numpy(harmonised(made.clamp(0, 1).numpy()))
     size = int(made.shape[-1])
     cameras = orbit_cameras(
@@ -90,3 +83,32 @@ def run(
         source="generated",
         world_from_model=np.eye(4),
     )
+
+
+def _resumable(count: int, pieces: Pieces) -> dict[str, Any]:
+    """Arguments by which the pipeline leaves out the windows of `count` keyframes already made, and hands on others.
+
+    Only an unbroken row of windows from the first on counts: each is made to fit those before it.
+    """
+    from lim_cli.diffusion.pipeline import KnownViews
+
+    found: list[dict[str, np.ndarray]] = []
+    while (arrays := pieces.load(f"window_{len(found):05d}")) is not None:
+        found.append(arrays)
+    first = len(found)
+
+    def window_done(index: int, start: int, made: Tensor) -> None:
+        require_finite(f"What the view generator made of keyframes {start} to {start + len(made) - 1}", made)
+        if index >= first:
+            pieces.save(f"window_{index:05d}", {"start": np.array([start]), "images": made.numpy()})
+
+    arguments: dict[str, Any] = {"callback_on_window_end": window_done}
+    if found:
+        images = torch.zeros(count, *found[0]["images"].shape[1:])
+        known = torch.zeros(images.shape[:2], dtype=torch.bool)
+        for window in found:
+            start = window["start"].item()
+            span = slice(start, start + len(window["images"]))
+            images[span], known[span] = torch.from_numpy(window["images"]), True
+        arguments["known_views"] = KnownViews(images, known)
+    return arguments

@@ -31,7 +31,8 @@ class TrainConfig:
     """A run. steps: length of the schedule; minutes: if set, the schedule is followed by wall time instead
 
     (and is then not repeatable to the bit). teacher, canonical_teacher: folders of the frozen models.
-    lim_blocks: blocks of LIM, never more than its LRM has.
+    lim_blocks: blocks of LIM, never more than its LRM has. patch: 0, or the side in pixels of the squares that
+    rays are drawn in, which field_loss.perceptual (LPIPS, on `perceptual_backbone`) and field_loss.edges look at.
     """
 
     task: TaskName = "lrm"
@@ -52,6 +53,8 @@ class TrainConfig:
     rays: int = 384
     points: int = 2048
     surface: int = 768
+    patch: int = 0
+    perceptual_backbone: Literal["vgg", "alex", "squeeze"] = "vgg"
     lift_drop: float = 0.08
     degrade: float = 0.25
     assets: str | None = None
@@ -74,6 +77,8 @@ class TrainConfig:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if self.workers < 0 or (self.minutes is not None and self.minutes <= 0):
             raise ConfigError("workers must not be negative, and minutes must be positive.")
+        if self.patch < 2 and (self.field_loss.perceptual > 0 or self.field_loss.edges > 0):
+            raise ConfigError("field_loss.perceptual and field_loss.edges look at patches; set patch, as in patch=64.")
         if self.task in ("lim", "canonical_lim") and self.teacher is None:
             raise ConfigError(f"Training {self.task} needs --teacher FOLDER: the trained LRM it interpolates.")
         if self.task == "canonical_lim" and self.canonical_teacher is None:
@@ -81,8 +86,7 @@ class TrainConfig:
 
 
 # What the paper does where it differs from our defaults: Adam at 1e-4, rendering losses only for the LRMs, L_T and
-# L_causal only for the LIMs, no warp head, nothing dropped or degraded. Its LPIPS term needs whole pictures where we
-# sample rays, and is left out.
+# L_causal only for the LIMs, no warp head, nothing dropped or degraded. LPIPS sees patches, not whole pictures.
 PAPER_RECIPE: Mapping[str, Any] = MappingProxyType(
     {
         "optimizer": "adam",
@@ -90,7 +94,12 @@ PAPER_RECIPE: Mapping[str, Any] = MappingProxyType(
         "lift_drop": 0.0,
         "degrade": 0.0,
         "lim_head": "residual",
-        "field_loss": {"occupancy": 0.0, "surface": 0.0, "ray_values": 1.0, "ray_opacity": 1.0, "ray_depth": 1.0},
+        "patch": 64,
+        "rays": 4 * 64**2,
+        "field_loss": {
+            "occupancy": 0.0, "surface": 0.0, "ray_values": 1.0, "ray_opacity": 1.0, "ray_depth": 1.0,
+            "perceptual": 1.0, "ray_samples": 96,
+        },
         "lim_loss": {
             "triplane": 1.0, "causal": 1.0, "distil": 0.0, "distil_values": 0.0, "truth": 0.0, "features": 0.0,
             "causal_share": 1.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,16 +12,24 @@ from torch import Tensor
 from lim_cli.models.triplane import FieldDecoder, density
 from lim_cli.render.marching import march_rays
 
+Perceptual = Callable[[Tensor, Tensor], Tensor]
+"""Distance of pictures [batch, 3, height, width] in [0, 1]: one number each, differentiable in the first."""
+
 
 @dataclass(frozen=True)
 class FieldLossWeights:
-    """The paper's losses are the ray terms (sec. 3.1); the direct 3-D terms are ours (0 switches a term off)."""
+    """The paper's losses are the ray terms and `perceptual` (LPIPS, sec. 3.1); the others are ours (0: off).
+
+    perceptual and edges (differences between neighbouring pixels, at three scales) need rays in patches.
+    """
 
     occupancy: float = 1.0
     surface: float = 4.0
     ray_values: float = 4.0
     ray_opacity: float = 0.4
     ray_depth: float = 0.2
+    perceptual: float = 0.0
+    edges: float = 0.0
     softness: float = 0.025
     ray_samples: int = 48
 
@@ -32,12 +40,15 @@ def field_losses(
     labels: Mapping[str, Tensor],
     weights: FieldLossWeights,
     generator: torch.Generator,
+    *,
+    patch: int = 0,
+    perceptual: Perceptual | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of a triplane [batch, 3, c, h, w] against labels of one instant (the keys of `data.samples`, no time axis).
 
     Occupancy: BCE of the logit against sigmoid(-sdf / softness). Surface: squared error of colour (or canonical
     XYZ) on the surface. Rays: squared error of rendered values on white (canonical: on the object), BCE of
-    opacity, L1 of ray length.
+    opacity, L1 of ray length. Patches (colour only, rays in squares of `patch` pixels): perceptual distance, edges.
     """
     canonical = field.config.kind == "canonical"
     terms: dict[str, Tensor] = {}
@@ -65,6 +76,12 @@ def field_losses(
         truth = labels["ray_rgb"].float() * mask[..., None] + 1 - mask[..., None]
         rendered = render.values + 1 - render.opacity[..., None]
         terms["ray_values"] = weights.ray_values * F.mse_loss(rendered, truth)
+        if patch:
+            found, wanted = _pictures(rendered, patch), _pictures(truth, patch)
+            if perceptual is not None:
+                terms["perceptual"] = weights.perceptual * perceptual(found, wanted).mean()
+            if weights.edges > 0:
+                terms["edges"] = weights.edges * edge_distance(found, wanted)
     # by hand, since autocast refuses binary_cross_entropy
     entropy = -(mask * opacity.log() + (1 - mask) * (1 - opacity).log()).mean()
     terms["ray_opacity"] = weights.ray_opacity * entropy
@@ -83,6 +100,23 @@ def field_losses(
             terms_only["xyz_rms"] = (error.sum() / both.sum().clamp_min(1) * 3).sqrt()
     total = torch.stack(list(terms.values())).sum()
     return total, {**{k: v.detach() for k, v in terms.items()}, **terms_only}
+
+
+def _pictures(values: Tensor, patch: int) -> Tensor:
+    """Values [batch, ray, 3] of rays in square patches -> pictures [batch * patches, 3, patch, patch]."""
+    return values.reshape(-1, patch, patch, 3).movedim(-1, 1)
+
+
+def edge_distance(found: Tensor, wanted: Tensor, scales: int = 3) -> Tensor:
+    """Mean absolute error of differences between neighbours of pictures [n, 3, h, w], each scale half the last."""
+    error = found - wanted
+    terms = []
+    for _ in range(scales):
+        if min(error.shape[-2:]) < 2:
+            break
+        terms += [error.diff(dim=-1).abs().mean(), error.diff(dim=-2).abs().mean()]
+        error = F.avg_pool2d(error, 2)
+    return torch.stack(terms).mean()
 
 
 def distillation_loss(field: FieldDecoder, predicted: Tensor, teacher: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from lim_cli.training.config import TrainConfig
+from lim_cli.training.muon import Muon
 
 
 def build_optimizers(module: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
@@ -18,13 +19,7 @@ def build_optimizers(module: nn.Module, config: TrainConfig) -> list[torch.optim
     rest = [p for _, p in named if id(p) not in chosen]
     fused = bool(rest) and rest[0].is_cuda
     return [
-        torch.optim.Muon(
-            matrices,
-            lr=config.matrix_learning_rate,
-            weight_decay=config.weight_decay,
-            momentum=0.95,
-            adjust_lr_fn="match_rms_adamw",
-        ),
+        Muon(matrices, lr=config.matrix_learning_rate, weight_decay=config.weight_decay),
         torch.optim.AdamW(
             rest, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98), fused=fused
         ),

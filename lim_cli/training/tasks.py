@@ -12,10 +12,14 @@ from torch import Tensor, nn
 
 from lim_cli.core.camera import Cameras
 from lim_cli.core.config import to_plain
+from lim_cli.core.errors import WeightsError
 from lim_cli.data.samples import SampleSpec
+from lim_cli.metrics.perceptual import Lpips
+from lim_cli.models.checkpoints import read_tensors
 from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, state_of
 from lim_cli.models.lrm import LRM, LRMOutput, encode_canonical, premultiplied
 from lim_cli.models.presets import Kind, lim_config, load_lim, load_lrm, lrm_config
+from lim_cli.models.triplane import FieldDecoder
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import distillation_loss, field_losses
 
@@ -36,10 +40,27 @@ class Task(nn.Module):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         self.config = config
+        # in a tuple, so that it is no part of what is saved or optimised
+        self._perceptual: tuple[Lpips, ...] = ()
+        if config.field_loss.perceptual > 0 and config.task in ("lrm", "lim"):
+            self._perceptual = (Lpips(backbone=config.perceptual_backbone),)
 
     def blocks(self) -> list[nn.Module]:
         """Repeated modules worth compiling."""
         return []
+
+    def field_losses(
+        self, field: FieldDecoder, triplane: Tensor, labels: Batch, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The losses of a triplane against the truth, as configured."""
+        perceptual = self._perceptual[0] if self._perceptual else None
+        weights, patch = self.config.field_loss, self.config.patch
+        return field_losses(field, triplane, labels, weights, generator, patch=patch, perceptual=perceptual)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        for perceptual in self._perceptual:
+            perceptual.network._apply(fn, recurse)
+        return super()._apply(fn, recurse)
 
 
 def instant(batch: Batch, index: int) -> Batch:
@@ -89,6 +110,7 @@ class LRMTask(Task):
             rays=config.rays,
             points=config.points,
             surface=config.surface,
+            patch=config.patch,
             canonical=self.canonical,
         )
 
@@ -103,7 +125,7 @@ class LRMTask(Task):
             kept = (draw >= self.config.lift_drop).to(views.dtype)
             views = degrade(views, self.config.degrade, generator)
         output: LRMOutput = self.model(views, rig_of(batch), lift_kept=kept)
-        return field_losses(self.model.field, output.triplane, instant(batch, 0), self.config.field_loss, generator)
+        return self.field_losses(self.model.field, output.triplane, instant(batch, 0), generator)
 
 
 def degrade(views: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -149,6 +171,7 @@ class LIMTask(Task):
             rays=config.rays,
             points=config.points,
             surface=config.surface,
+            patch=config.patch,
             canonical=self.canonical,
             labelled=(0, 1, 2) if not self.canonical else (1,),
         )
@@ -184,7 +207,7 @@ class LIMTask(Task):
 
         # 2. the truth at alpha_mid
         labels = instant(batch, batch["points"].shape[1] // 2)
-        truth, found = field_losses(lrm.field, mid.triplane, labels, self.config.field_loss, generator)
+        truth, found = self.field_losses(lrm.field, mid.triplane, labels, generator)
         loss = loss + weights.truth * truth
         metrics |= found
 
@@ -277,9 +300,7 @@ class ViewsTask(Task):
         options = PRESETS[config.preset]
         self.model = MultiviewVideoDenoiser(options)
         if config.initial is not None:
-            from lim_cli.models.checkpoints import read_tensors
-
-            self.model.load_state_dict(read_tensors(Path(config.initial)))
+            self.model.load_state_dict(_denoiser_tensors(Path(config.initial)))
         self.plain = to_plain(options)
         self.spec = SampleSpec(
             instants="clip", size=options.image_size, clip_length=options.frames, labelled=(), mono=True
@@ -293,6 +314,20 @@ class ViewsTask(Task):
 
         renamed = {**batch, "images": batch["views"]}
         return denoising_loss(self.model, renamed, generator)  # type: ignore[arg-type]
+
+
+def _denoiser_tensors(folder: Path) -> dict[str, Tensor]:
+    """Of a training run's model folder, or of a diffusers pipeline folder such as a release holds."""
+    if not (folder / "model_index.json").is_file():
+        return read_tensors(folder)
+
+    from lim_cli.diffusion.adapter import load_views_pipeline
+    from lim_cli.diffusion.pipeline import MultiviewVideoPipeline
+
+    pipeline = load_views_pipeline(folder, "cpu")
+    if not isinstance(pipeline, MultiviewVideoPipeline):
+        raise WeightsError(f"{folder} holds another kind of view model than the one trained here.")
+    return {name: tensor.float() for name, tensor in pipeline.denoiser.state_dict().items()}
 
 
 def build_task(config: TrainConfig) -> Task:

@@ -21,6 +21,8 @@ from lim_cli.core.errors import InputError
 from lim_cli.video.clip import LARGEST_SIDE, bounded_size, resize_rgba
 
 ALPHA_FORMATS = ("rgba", "bgra", "argb", "abgr", "yuva", "gbrap", "ya8", "ya16", "pal8")
+NO_VIDEO = ("tty",)
+"""Formats that FFmpeg draws pictures of, though nobody filmed them: text files."""
 SEEK_ABOVE = 5.0
 """Seconds of start time from which seeking is worth its imprecision in frame numbers."""
 
@@ -38,6 +40,9 @@ def open_video(path: Path) -> tuple[InputContainer, VideoStream]:
         raise InputError(
             f"{path} is not a readable video: it is damaged, cut off or something else; export it as mp4."
         ) from None
+    if container.format.name in NO_VIDEO:
+        container.close()
+        raise InputError(f"{path} is a text, not a video; give a video, an image folder or a scene folder.")
     streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
     stream = streams[0] if streams else None
     if stream is None or stream.codec_context is None:
@@ -100,7 +105,18 @@ def decode(
 
 
 def frame_rgba(frame: VideoFrame, stream: VideoStream, *, max_side: int | None) -> np.ndarray:
-    """One decoded frame as upright RGBA [height, width, 4] uint8 with square pixels, at most `max_side`."""
+    """One decoded frame as upright RGBA [height, width, 4] uint8 with square pixels, at most `max_side`.
+
+    Raises:
+        InputError: a kind of pixels that cannot be converted, as only damaged files have it.
+    """
+    try:
+        return _converted(frame, stream, max_side)
+    except (av.FFmpegError, ValueError):
+        raise InputError(f"The video turns into {frame.format.name} pixels midway; export it again as mp4.") from None
+
+
+def _converted(frame: VideoFrame, stream: VideoStream, max_side: int | None) -> np.ndarray:
     size = _square_pixels((frame.height, frame.width), stream.sample_aspect_ratio)
     size = bounded_size(size, max_side)
     # Untagged video above 576 lines is BT.709 by custom, which swscale does not know.

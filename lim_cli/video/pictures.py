@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
-from lim_cli.core.errors import InputError
+from lim_cli.core.errors import PARSER_ERRORS, InputError
 from lim_cli.video.clip import LARGEST_SIDE, bounded_size, resize_rgba
 
 PICTURE_SUFFIXES = frozenset({".png", ".apng", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
@@ -44,13 +44,21 @@ def open_picture(path: Path) -> Image.Image:
         raise InputError(f"{path} does not exist; check the path.") from None
     except Image.DecompressionBombError:
         raise InputError(f"{path} declares too many pixels; make it at most {LARGEST_SIDE} on a side.") from None
-    except (OSError, ValueError, SyntaxError):
+    except PARSER_ERRORS:
         raise InputError(f"{path} cannot be read as a picture; replace it with a PNG, JPEG or WebP file.") from None
     if max(image.size) > LARGEST_SIDE or min(image.size) < 1:
         image.close()
         width, height = image.size
         raise InputError(f"{path} is {width}x{height}; shrink it to at most {LARGEST_SIDE} on a side.")
     return image
+
+
+def frame_count(image: Image.Image) -> int:
+    """Frames of a picture file; 1 where it cannot be counted, as in one that is cut off."""
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except (*PARSER_ERRORS, Image.DecompressionBombError):
+        return 1
 
 
 def to_rgba(image: Image.Image) -> np.ndarray:
@@ -72,7 +80,7 @@ def read_picture(path: Path, *, max_side: int | None = None) -> np.ndarray:
     with open_picture(path) as image:
         try:
             rgba = to_rgba(ImageOps.exif_transpose(image))
-        except (OSError, ValueError, SyntaxError, EOFError):
+        except (*PARSER_ERRORS, Image.DecompressionBombError):
             raise InputError(f"{path} is damaged or cut off; export it again.") from None
     return resize_rgba(rgba, bounded_size((rgba.shape[0], rgba.shape[1]), max_side))
 
@@ -91,7 +99,7 @@ def animated_frames(path: Path, *, max_side: int | None = None) -> Iterator[tupl
                 rgba = to_rgba(frame)
             except StopIteration:
                 return
-            except (OSError, ValueError, SyntaxError, EOFError):
+            except (*PARSER_ERRORS, Image.DecompressionBombError):
                 return
             yield resize_rgba(rgba, bounded_size((rgba.shape[0], rgba.shape[1]), max_side)), time
             duration = float(frame.info.get("duration", 0.0)) / 1000.0

@@ -18,6 +18,7 @@ from lim_cli.video.decoding import declares_alpha, decode, frame_rgba, open_vide
 from lim_cli.video.pictures import (
     PICTURE_SUFFIXES,
     animated_frames,
+    frame_count,
     list_pictures,
     open_picture,
     read_picture,
@@ -66,7 +67,7 @@ def probe(path: Path | str, *, input_fps: float = DEFAULT_FPS) -> VideoInfo:
         return VideoInfo(len(files), len(files) / input_fps, size, input_fps, alpha)
     if path.suffix.lower() in PICTURE_SUFFIXES:
         with open_picture(path) as image:
-            count = int(getattr(image, "n_frames", 1))
+            count = frame_count(image)
             size, alpha = (image.height, image.width), _picture_has_alpha(image.mode, image.info)
             duration = float(image.info.get("duration", 0.0)) / 1000.0
         fps = None if count == 1 else 1.0 / (duration if duration > 0.01 else 0.1)
@@ -120,17 +121,62 @@ def read_clip(
             if seen % stride == 0:
                 rgba = offer.rgba()
                 if kept and rgba.shape != kept[0][2].shape:
-                    raise InputError(f"The frames of {path} differ in size; bring them all to one size.")
+                    raise _sizes_differ(path)
                 kept.append((offer.time, offer.number, rgba))
             seen += 1
             task.advance()
-    if not kept and offered:
-        raise InputError(f"{path} has no frame between --start and --end; choose times within the clip.")
     if not kept:
-        raise InputError(f"No frame of {path} can be decoded: it is empty or damaged; export the clip again.")
+        raise _nothing_in(path, offered)
     if stride > 1:
         progress.log(f"{path.name} has more than {max_frames} frames; one in {stride} was kept.")
     return _assemble(kept, path.name)
+
+
+def read_first(
+    path: Path | str,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    max_side: int | None = MAX_SIDE,
+    input_fps: float = DEFAULT_FPS,
+) -> Clip:
+    """The first frame that `read_clip` would keep, without decoding further.
+
+    Raises:
+        InputError: as `read_clip`, as far as the first frame tells; also pictures of a folder that differ in size.
+    """
+    path = _existing(path)
+    first, last = _checked_range(start, end)
+    if path.is_dir():
+        _check_sizes(path)
+    offered = False
+    for offer in _offers(path, first, max_side, input_fps):
+        offered = True
+        if offer.time >= last - 1e-6:
+            break
+        if offer.time >= first - 1e-6:
+            return _assemble([(offer.time, offer.number, offer.rgba())], path.name)
+    raise _nothing_in(path, offered)
+
+
+def _check_sizes(folder: Path) -> None:
+    """Reads the pictures' headers only. A turned picture (EXIF) has its sides the other way round."""
+    sizes = set()
+    for file in _pictures_of(folder):
+        with open_picture(file) as image:
+            sizes.add(tuple(sorted(image.size)))
+    if len(sizes) > 1:
+        raise _sizes_differ(folder)
+
+
+def _sizes_differ(path: Path) -> InputError:
+    return InputError(f"The frames of {path} differ in size; bring them all to one size.")
+
+
+def _nothing_in(path: Path, offered: bool) -> InputError:
+    if offered:
+        return InputError(f"{path} has no frame between --start and --end; choose times within the clip.")
+    return InputError(f"No frame of {path} can be decoded: it is empty or damaged; export the clip again.")
 
 
 def _offers(path: Path, start: float, max_side: int | None, input_fps: float) -> Iterator[_Offer]:
@@ -176,7 +222,9 @@ def _existing(path: Path | str) -> Path:
 def _pictures_of(folder: Path) -> list[Path]:
     files = list_pictures(folder)
     if not files:
-        raise InputError(f"{folder} holds no pictures; give a folder of PNG, JPEG or WebP frames, or a video file.")
+        raise InputError(
+            f"{folder} holds no pictures; give a folder of PNG, JPEG or WebP frames, a video file, or '{folder}/*.mp4'."
+        )
     return files
 
 

@@ -15,6 +15,8 @@ from PIL import Image
 from lim_cli.core.errors import OutputError
 from lim_cli.core.files import atomic_path
 
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".gif")
+H264 = "libx264"
 BT709 = 1
 """Number of BT.709 among FFmpeg's primaries and transfer curves."""
 
@@ -33,24 +35,31 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
         raise ValueError(f"expected frames uint8 [time, height, width, 3], got {frames.dtype} {frames.shape}")
     if not 0 < fps <= 1000:
         raise ValueError(f"expected 0 < fps <= 1000, got {fps}")
-    writers = {".mp4": _write_h264, ".mov": _write_h264, ".m4v": _write_h264, ".gif": _write_gif}
-    if path.suffix.lower() not in writers:
-        raise OutputError(f"Cannot write a video as '{path.name}'; use a name ending in .mp4 or .gif.")
+    check_encoder(path)
+    write = _write_gif if path.suffix.lower() == ".gif" else _write_h264
     with atomic_path(path) as partial:
         try:
-            writers[path.suffix.lower()](partial, frames, fps)
+            write(partial, frames, fps)
         except av.FFmpegError as error:
             raise OutputError(f"Cannot write {path}: {error.strerror}. Choose another output path.") from error
+
+
+def check_encoder(path: Path) -> None:
+    """Raises OutputError if `write_video` knows no such suffix, or lacks the encoder for it."""
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise OutputError(f"Cannot write a video as '{path.name}'; use a name ending in .mp4 or .gif.")
+    if path.suffix.lower() != ".gif" and H264 not in av.codecs_available:
+        raise OutputError("This build of PyAV cannot encode H.264; install PyAV from PyPI or write a .gif.")
 
 
 def _write_h264(path: Path, frames: np.ndarray, fps: float) -> None:
     height, width = frames.shape[1:3]
     pad = ((0, height % 2), (0, width % 2), (0, 0))
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001 * 60))
+        stream = container.add_stream(H264, rate=Fraction(fps).limit_denominator(1001 * 60))
         context = stream.codec_context
         if not isinstance(context, VideoCodecContext):
-            raise OutputError("This build of PyAV cannot encode H.264; install PyAV from PyPI or write a .gif.")
+            raise TypeError(f"expected an encoder of video, got {context}")
         context.width, context.height, context.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
         context.options = {"crf": "16", "preset": "medium"}
         context.colorspace, context.color_range = int(Colorspace.ITU709), int(ColorRange.MPEG)

@@ -3,8 +3,9 @@
     python tests/acceptance/bad_input.py [--only CASE ...]
 
 `lim` is the installed one; from a checkout put PYTHONPATH=. in front. Prints a table and exits with 1 if a case is
-wrong. Expected: 2 for what can be put right in the input or output, 3 for missing weights; a clip of one frame may
-also become a mesh that keeps still.
+wrong. Expected: 2 for what can be put right in the input or output, 3 for missing or damaged weights; a clip of one
+frame becomes a mesh that keeps still. What is refused must be refused before torch is loaded: within
+MOST_CPU_SECONDS of processor time, which other work on the machine does not change.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from PIL import Image
 SIZE = 96
 FRAMES = 12
 LEAST_WORDS = 4
+MOST_CPU_SECONDS = 2.5
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,10 @@ def main(
         for number, case in enumerate(CASES):
             if not only or case.name in only:
                 verdicts.append(try_case(case, Path(folder).resolve() / f"{number:02d}"))
-    print("| case | exit code | s | sentence | left behind | wrong |\n|---|---:|---:|---|---|---|")
+    print("| case | exit code | s | CPU s | sentence | left behind | wrong |\n|---|---:|---:|---:|---|---|---|")
     for verdict in verdicts:
-        cells = [verdict.case.name, str(verdict.run.exit_code), f"{verdict.run.wall_seconds:.1f}", verdict.sentence]
+        cells = [verdict.case.name, str(verdict.run.exit_code), f"{verdict.run.wall_seconds:.1f}"]
+        cells += [f"{verdict.run.cpu_seconds:.1f}", verdict.sentence]
         cells += [listed(verdict.left), "; ".join(verdict.wrong) or "-"]
         print(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     raise typer.Exit(int(any(verdict.wrong for verdict in verdicts) or not verdicts))
@@ -91,6 +94,8 @@ def wrongs(case: Case, run: ChildRun, left: Sequence[str]) -> list[str]:
     if run.exit_code == 0:
         found += [f"no {name}" for name in ("out/a.glb", "out/a.mp4") if name not in left]
         return found + [f"left {name}" for name in left if not name.startswith(("out/a.", "run/"))]
+    if run.cpu_seconds > MOST_CPU_SECONDS:
+        found.append("too slow")
     lines = run.stderr.strip().splitlines()
     if len(lines) != 1 or not lines[0].startswith("lim: ") or len(lines[0].split()) < LEAST_WORDS:
         found.append(f"{len(lines)} lines on stderr, not one sentence")
@@ -158,6 +163,119 @@ def blank_frames(folder: Path) -> Sequence[str | Path]:
     for number in range(3):
         Image.fromarray(np.full((SIZE, SIZE, 3), 255, np.uint8)).save(folder / "clip" / f"{number}.png")
     return [folder / "clip"]
+
+
+def text_file(folder: Path) -> Sequence[str | Path]:
+    """FFmpeg draws pictures of a .txt, which nobody means."""
+    (folder / "notes.txt").write_text("not a video at all\n" * 50, encoding="utf-8")
+    return [folder / "notes.txt"]
+
+
+def sound_only(folder: Path) -> Sequence[str | Path]:
+    with av.open(str(folder / "clip.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=44100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return [folder / "clip.mp4"]
+
+
+def broken_picture(folder: Path) -> Sequence[str | Path]:
+    (folder / "clip.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    return [folder / "clip.png"]
+
+
+def cut_gif(folder: Path) -> Sequence[str | Path]:
+    Image.fromarray(disc(0)).convert("P").save(folder / "clip.gif")
+    return [cut(folder / "clip.gif", 0.02)]
+
+
+def empty_folder(folder: Path) -> Sequence[str | Path]:
+    (folder / "clip").mkdir()
+    return [folder / "clip"]
+
+
+def folder_of_videos(folder: Path) -> Sequence[str | Path]:
+    (folder / "clips").mkdir()
+    write_video(folder / "clips" / "a.mp4")
+    return [folder / "clips"]
+
+
+def mixed_sizes(folder: Path) -> Sequence[str | Path]:
+    pictures = write_pictures(folder / "clip", frames=2)
+    Image.fromarray(disc(2)[: SIZE // 2]).save(pictures / "002.png")
+    return [pictures]
+
+
+def huge_picture(folder: Path) -> Sequence[str | Path]:
+    Image.new("1", (20_000, 2)).save(folder / "clip.png")
+    return [folder / "clip.png"]
+
+
+def pattern_without_match(folder: Path) -> Sequence[str | Path]:
+    return [folder / "*.mov"]
+
+
+def start_past_the_end(folder: Path) -> Sequence[str | Path]:
+    return [write_video(folder / "clip.mp4"), "--start", "100"]
+
+
+def end_before_start(folder: Path) -> Sequence[str | Path]:
+    return [write_video(folder / "clip.mp4"), "--start", "0.5", "--end", "0.2"]
+
+
+def unknown_matte(folder: Path) -> Sequence[str | Path]:
+    return [write_pictures(folder / "clip"), "--matte", "grabcat"]
+
+
+def unknown_option(folder: Path) -> Sequence[str | Path]:
+    return [write_pictures(folder / "clip"), "--set", "track.stifness=3"]
+
+
+def config_out_of_range(folder: Path) -> Sequence[str | Path]:
+    (folder / "mine.toml").write_text("vertices = 5\n", encoding="utf-8")
+    return [write_pictures(folder / "clip"), "--config", folder / "mine.toml"]
+
+
+def broken_config(folder: Path) -> Sequence[str | Path]:
+    (folder / "mine.toml").write_text("vertices = \n", encoding="utf-8")
+    return [write_pictures(folder / "clip"), "--config", folder / "mine.toml"]
+
+
+def unknown_device(folder: Path) -> Sequence[str | Path]:
+    return [write_pictures(folder / "clip"), "--device", "abacus"]
+
+
+def damaged_weights(folder: Path) -> Sequence[str | Path]:
+    for name in ("lrm", "lim", "canonical_lrm", "canonical_lim", "views"):
+        model = folder / "weights" / "v1" / name
+        model.mkdir(parents=True)
+        (model / "config.json").write_text("{}", encoding="utf-8")
+        (model / "model.safetensors").write_bytes(b"cut off")
+    return [write_pictures(folder / "clip"), "--weights", folder / "weights"]
+
+
+def preview_of_another_kind(folder: Path) -> Sequence[str | Path]:
+    return [write_pictures(folder / "clip"), "-o", folder / "a.glb", "--preview", folder / "a.xyz"]
+
+
+def preview_is_a_folder(folder: Path) -> Sequence[str | Path]:
+    (folder / "a.mp4").mkdir()
+    return [write_pictures(folder / "clip"), "-o", folder / "a.glb", "--preview", folder / "a.mp4"]
+
+
+def workdir_is_a_file(folder: Path) -> Sequence[str | Path]:
+    (folder / "file").touch()
+    return [write_pictures(folder / "clip"), "-o", folder / "a.glb", "--workdir", folder / "file"]
+
+
+def no_output(folder: Path) -> Sequence[str | Path]:
+    return [write_pictures(folder / "clip"), write_video(folder / "clip.mp4"), "-o", folder / "a.glb"]
+
+
+def one_frame_video(folder: Path) -> Sequence[str | Path]:
+    return [write_video(folder / "clip.mp4", frames=1)]
 
 
 def one_frame(folder: Path) -> Sequence[str | Path]:
@@ -229,7 +347,29 @@ CASES = [
     Case("no weights", no_weights, (3,)),
     Case("output below a file", output_below_file),
     Case("output of another kind", output_of_another_kind),
-    Case("one frame", one_frame, (0, 2)),
+    Case("text file", text_file),
+    Case("sound only", sound_only),
+    Case("broken picture", broken_picture),
+    Case("cut off GIF", cut_gif),
+    Case("empty folder", empty_folder),
+    Case("folder of videos", folder_of_videos),
+    Case("pictures of several sizes", mixed_sizes),
+    Case("huge picture", huge_picture),
+    Case("pattern without a match", pattern_without_match),
+    Case("start past the end", start_past_the_end),
+    Case("end before the start", end_before_start),
+    Case("unknown matte", unknown_matte),
+    Case("unknown option", unknown_option),
+    Case("configuration out of range", config_out_of_range),
+    Case("broken configuration", broken_config),
+    Case("unknown device", unknown_device),
+    Case("damaged weights", damaged_weights, (3,)),
+    Case("preview of another kind", preview_of_another_kind),
+    Case("preview is a folder", preview_is_a_folder),
+    Case("working folder is a file", workdir_is_a_file),
+    Case("one .glb for two inputs", no_output),
+    Case("video of one frame", one_frame_video, (0,)),
+    Case("one frame", one_frame, (0,)),
 ]
 if os.geteuid() != 0:  # root may write anywhere
     CASES.insert(-1, Case("output in a locked folder", output_in_locked_folder))

@@ -24,10 +24,10 @@ MANIFEST = Manifest(
 
 
 def finish(run: RunFolder, manifest: Manifest = MANIFEST, text: str = "data") -> None:
-    with run.store(manifest) as folder:
-        assert folder.name == "00_clip.partial"
-        (folder / "sub").mkdir()
-        (folder / "sub" / "a.txt").write_text(text)
+    with run.store(manifest) as pieces:
+        assert pieces.folder.name == "00_clip.partial"
+        (pieces.folder / "sub").mkdir()
+        (pieces.folder / "sub" / "a.txt").write_text(text)
 
 
 def test_complete_only_when_nothing_changed(tmp_path: Path) -> None:

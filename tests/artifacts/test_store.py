@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from lim_cli.artifacts.folder_io import write_tensors
 from lim_cli.artifacts.store import (
     ClipArtifact,
     TextureArtifact,
@@ -106,3 +108,40 @@ def test_wrong_shapes_are_refused_when_made() -> None:
         TriplaneArtifact(np.zeros((2, 4, 4, 5, 5), np.float16), np.array([0.0, 1.0]))
     with pytest.raises(ValueError, match="increase"):
         TriplaneArtifact(np.zeros((2, 3, 4, 5, 5), np.float16), np.array([1.0, 1.0]))
+
+
+def test_declared_sizes_are_checked_before_memory_is_asked_for(tmp_path: Path) -> None:
+    all_artifacts()[0].save(tmp_path / "clip")
+    scalars = tmp_path / "clip" / "artifact.json"
+    scalars.write_text(scalars.read_text().replace("8,\n  8", "16384,\n  16384"))
+    assert "16384" in scalars.read_text()
+    with pytest.raises(InputError, match="expected RGBA 16384x16384"):
+        ClipArtifact.load(tmp_path / "clip")
+
+    (tmp_path / "texture").mkdir()
+    all_artifacts()[6].save(tmp_path / "texture")
+    Image.new("RGB", (16_385, 1)).save(tmp_path / "texture" / "texture.png")
+    with pytest.raises(InputError, match="at most 16384"):
+        TextureArtifact.load(tmp_path / "texture")
+
+    arrays = tmp_path / "clip" / "arrays.safetensors"
+    header = b'{"times":{"dtype":"F64","shape":[1000000000000],"data_offsets":[0,8000000000000]}}'
+    for wrong in (len(header).to_bytes(8, "little") + header, (1 << 62).to_bytes(8, "little") + header):
+        arrays.write_bytes(wrong)
+        with pytest.raises(InputError, match="damaged"):
+            ClipArtifact.load(tmp_path / "clip")
+
+
+def test_numbers_that_are_none_are_damage(tmp_path: Path) -> None:
+    track = all_artifacts()[4]
+    track.save(tmp_path)
+    arrays = load_file(tmp_path / "arrays.safetensors")
+    arrays["vertices"][0, 0, 0] = np.nan
+    save_file(arrays, tmp_path / "arrays.safetensors")
+    with pytest.raises(InputError, match="NaN"):
+        TrackArtifact.load(tmp_path)
+
+
+def test_what_the_system_says_shows_through_safetensors(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_tensors(tmp_path / "absent" / "a.safetensors", {"a": np.zeros(3)})

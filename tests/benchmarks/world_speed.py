@@ -60,9 +60,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     seconds = parser.parse_args().seconds
     product = product_seconds()
+    begun = time.perf_counter(), time.process_time()
     images = rate(render_four, seconds, time.process_time)
+    spent = time.perf_counter() - begun[0], time.process_time() - begun[1]
     print(f"product of two 1024x1024 matrices: {1e3 * product:.1f} ms")
     print(f"images at {SIZE}x{SIZE}, one process: {images:.0f} per CPU second, {images * product:.2f} a product")
+    print(f"(that process had {100 * spent[1] / spent[0]:.0f} % of a core; on an idle core wall time is CPU time)")
+    spec = SampleSpec(size=SIZE, rays=0, points=0, surface=0, canonical=True, labelled=())
+    views = ProceduralDataset(spec)
+    ends = rate(lambda n: views[n]["views"].shape[1], seconds, time.process_time)
+    print(f"images as training reads them, a new object every two samples: {ends:.0f} per CPU second")
     for name, spec in {
         "LRM samples (4 views, 512 rays, 2048 points)": SampleSpec(size=SIZE),
         "LIM samples (3 x 4 views, canonical, 3 labelled)": SampleSpec(

@@ -42,9 +42,21 @@ def test_doctor_reports_devices_and_weights(weights: Path, capsys: pytest.Captur
     assert run(["doctor", "--weights", str(weights), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["devices"][0]["device"] == "cpu"
-    assert report["devices"][0]["gflops"] > 0
+    assert report["devices"][0]["gflops"]["float32"] > 0
+    assert report["usable"] is True
+    assert all(disk["free_gb"] > 0 for disk in report["disk"])
+    for feature in report["optional"]:
+        assert feature["version"] is not None or "pip install" in feature["needs"]
     assert report["weights"]["verified"] is True
     assert report["problems"] == []
+
+
+def test_doctor_says_which_weight_file_is_changed(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (weights / "v1" / "lrm" / "config.json").write_text("{}")
+    assert run(["doctor", "--weights", str(weights)]) == 3
+    text = capsys.readouterr().out
+    assert "problem    Weight file v1/lrm/config.json is changed" in text
+    assert "NOT VERIFIED" in text
 
 
 def test_doctor_without_weights_exits_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

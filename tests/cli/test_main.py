@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,13 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_help_comes_up_quickly() -> None:
-    def seconds() -> float:
-        began = time.perf_counter()
+    def cpu_seconds() -> float:  # of the child, so that other work on the machine does not count
+        before = os.times()
         subprocess.run([sys.executable, "-m", "lim_cli", "--help"], capture_output=True, check=True)
-        return time.perf_counter() - began
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
-    assert min(seconds() for _ in range(5)) < 0.4
+    assert min(cpu_seconds() for _ in range(5)) < 0.4
 
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
@@ -42,6 +42,44 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     text = capsys.readouterr().out
     assert f"Usage: lim {name}" in text
     assert text.count(f"lim {name}") > 1  # an example
+
+
+@pytest.mark.parametrize(
+    "words", ["data sample", "data speed", "weights list", "weights path", "weights verify", "weights pull"]
+)
+def test_commands_of_commands_have_examples(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([*words.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"Usage: lim {words}" in text
+    assert f"Example: lim {words}" in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("lim re", {"reconstruct", "render"}),
+        ("lim weights ver", {"verify"}),
+        ("lim reconstruct --texture", {"--texture-size"}),
+    ],
+)
+def test_the_shell_completes_commands_and_their_options(typed: str, offered: set[str]) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1), "_LIM_COMPLETE": "complete_bash"}
+    done = subprocess.run(
+        [sys.executable, "-m", "lim_cli"], capture_output=True, text=True, check=False, env={**os.environ, **words}
+    )
+    assert offered <= set(done.stdout.split()), done.stderr
+
+
+def test_the_completion_script_is_shown_for_the_shell_in_use() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lim_cli", "--show-completion", "bash"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "_LIM_COMPLETE=complete_bash" in done.stdout
 
 
 def test_a_mistyped_command_names_the_nearest_and_is_a_user_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,26 @@ def test_json_and_verbosity(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == "work: done\n"
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_no_color_and_pipes_are_plain(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    if terminal:
+        monkeypatch.setenv("TERM", "xterm-256color")
+        monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    sink = Output()
+    with sink.task("work", total=2) as task:
+        task.advance()
+    sink.error("[red]wrong[/red]")
+    err = capsys.readouterr().err
+    assert "[red]wrong[/red]" in err
+    assert "\x1b[3" not in err  # no colours
+    if not terminal:
+        assert err == "[red]wrong[/red]\n"  # and no bars
+
+
 def test_bars_are_drawn_on_a_terminal_and_cleared(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

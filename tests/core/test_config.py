@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from lim_cli.core.config import from_plain, replace_path, to_plain
+from lim_cli.core.config import from_plain, hint_for, leaf_paths, replace_path, to_plain
 from lim_cli.core.errors import ConfigError
 
 
@@ -30,7 +30,7 @@ def test_roundtrip_through_plain_values() -> None:
 
 
 def test_unknown_key_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"'inner\.widht'.*'width'"):
+    with pytest.raises(ConfigError, match=r"'inner\.widht'.*'inner\.width'"):
         from_plain(Outer, {"name": "a", "inner": {"widht": 3}})
 
 
@@ -53,6 +53,20 @@ def test_missing_or_mistyped_values_are_refused(values: dict[str, object]) -> No
 
 def test_integers_serve_as_floats() -> None:
     assert from_plain(Outer, {"name": "a", "limit": 2}).limit == 2.0
+
+
+def test_text_becomes_what_the_option_is() -> None:
+    config = from_plain(Outer, {"name": "3", "limit": "1.5", "inner": {"width": "16"}})
+    assert (config.name, config.limit, config.inner.width) == ("3", 1.5, 16)
+    assert from_plain(Outer, {"name": "a", "limit": "none"}).limit is None
+
+
+def test_a_leaf_is_found_without_its_path() -> None:
+    paths = leaf_paths(Outer)
+    assert paths == ["name", "inner.width", "inner.rate", "sizes", "mode", "limit"]
+    assert "'inner.width'" in hint_for("width", paths)
+    assert "'inner.width'" in hint_for("iner.widht", paths)
+    assert hint_for("zzz", paths) == " Known: name, sizes, mode, limit."
 
 
 def test_replace_path_converts_text_and_leaves_the_original() -> None:

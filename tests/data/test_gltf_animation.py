@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import struct
+import zlib
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -131,16 +135,57 @@ def test_refuses_files_outside_its_folder(tmp_path: Path) -> None:
     length = int.from_bytes(data[12:16], "little")
     content = json.loads(data[20 : 20 + length])
     (tmp_path / "secret.bin").write_bytes(data[28 + length :])
-    for uri in (
-        "../secret.bin",
-        str(tmp_path / "secret.bin"),
-        "https://example.com/secret.bin",
-        "%2e%2e/secret.bin",
-    ):
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    (folder / "away").symlink_to(tmp_path)
+    for uri, word in {
+        "../secret.bin": "outside its folder",
+        str(tmp_path / "secret.bin"): "outside its folder",
+        quote(str(tmp_path / "secret.bin"), safe=""): "outside its folder",
+        "https://example.com/secret.bin": "outside its folder",
+        "file:///etc/passwd": "outside its folder",
+        "%2e%2e/secret.bin": "outside its folder",
+        "%2E%2E%2Fsecret.bin": "outside its folder",
+        "link.bin": "outside its folder",
+        "away/secret.bin": "outside its folder",
+        "%252e%252e/secret.bin": "not in its folder",
+        "away": "outside its folder",
+        "a%00.bin": "glTF",
+    }.items():
         content["buffers"][0]["uri"] = uri
         (folder / "cube.gltf").write_text(json.dumps(content))
-        with pytest.raises(InputError, match="outside its folder"):
+        with pytest.raises(InputError, match=word):
             read_rig(folder / "cube.gltf")
+
+
+@pytest.mark.parametrize("count", [10**12, -1, 10**30])
+@pytest.mark.parametrize("backed", [True, False])
+def test_an_accessor_that_declares_more_than_there_is(tmp_path: Path, count: int, backed: bool) -> None:
+    path = turning_cube(tmp_path / "cube.glb")
+    data = path.read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    content = json.loads(data[20 : 20 + length])
+    buffer = base64.b64encode(data[28 + length :]).decode()
+    content["buffers"][0]["uri"] = f"data:application/octet-stream;base64,{buffer}"
+    for accessor in content["accessors"]:
+        accessor["count"] = count
+        if not backed:
+            del accessor["bufferView"]
+    (tmp_path / "cube.gltf").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="declares an accessor"):
+        read_rig(tmp_path / "cube.gltf")
+
+
+def test_a_texture_with_a_giant_header(tmp_path: Path) -> None:
+    builder = GlbBuilder()
+    material = builder.texture(np.zeros((2, 2, 3), np.uint8))
+    builder.node(mesh=builder.cube_mesh())
+    builder.gltf.meshes[0].primitives[0].material = material
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    data = struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    builder.gltf.images[0].bufferView = builder.view(b"\x89PNG\r\n\x1a\n" + chunk + data)
+    with pytest.raises(InputError, match="too many pixels"):
+        read_rig(builder.save(tmp_path / "cube.glb"))
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "noise", "absent"])

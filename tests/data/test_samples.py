@@ -5,6 +5,7 @@ import pytest
 import torch
 from moving_shapes import ball
 
+from lim_cli.core.errors import ConfigError
 from lim_cli.data.dataset import ProceduralDataset, sample_loader
 from lim_cli.data.rigs import mono_rig, random_light, source_rig, target_rig
 from lim_cli.data.samples import SampleSpec, draw_sample
@@ -101,3 +102,23 @@ def test_the_loader_starts_anywhere(workers: int) -> None:
     assert len(batches) == 2
     expected = torch.stack([torch.from_numpy(dataset[i]["views"]) for i in (3, 4)])
     assert torch.equal(batches[0]["views"], expected)
+
+
+def test_patch_rays_are_neighbouring_pixels() -> None:
+    spec = SampleSpec(size=32, rays=3 * 8**2, points=16, surface=8, patch=8)
+    sample = draw_sample(ball(), np.random.default_rng(1), spec)
+    directions = sample["directions"].reshape(3, 8, 8, 3)
+    origins = sample["origins"].reshape(3, 64, 3)
+    assert (origins == origins[:, :1]).all()
+    assert len(np.unique(origins[:, 0], axis=0)) == 3  # each of another view
+    right, down = np.diff(directions, axis=2), np.diff(directions, axis=1)
+    step = np.linalg.norm(right, axis=-1)
+    assert (step.max((1, 2)) < 1.15 * step.min((1, 2))).all()  # one pixel apart all over
+    across = (right[:, :-1] * down[:, :, :-1]).sum(-1) / step[:, :-1] ** 2
+    assert np.abs(across).max() < 0.1  # rows and columns
+
+
+@pytest.mark.parametrize(("patch", "rays"), [(33, 33**2), (8, 100)])
+def test_patches_that_do_not_fit_are_refused(patch: int, rays: int) -> None:
+    with pytest.raises(ConfigError, match="patch must be at most"):
+        SampleSpec(size=32, rays=rays, patch=patch)

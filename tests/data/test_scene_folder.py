@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lim_cli.core.camera import OPENGL_FROM_OPENCV, Cameras, orbit_pose
+from lim_cli.core.axes import OPENGL_FROM_OPENCV
+from lim_cli.core.camera import Cameras, orbit_pose
 from lim_cli.core.errors import InputError, OutputError
 from lim_cli.core.rays import camera_rays
 from lim_cli.data.scene import Scene, SceneKeyframe
@@ -142,7 +143,12 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no frames": (lambda t: t.__setitem__("frames", []), "frames"),
     "absolute": (_first("file_path", "/etc/passwd"), "leaves"),
     "traversal": (_first("file_path", "../outside.png"), "leaves"),
+    "backslashes": (_first("file_path", "images\\..\\..\\outside.png"), "leaves"),
+    "percent-encoded": (_first("file_path", "%2e%2e/outside.png"), "does not exist"),
+    "suffix left out": (_first("file_path", "../outside"), "leaves"),
     "link": (_first("file_path", "images/link.png"), "leaves"),
+    "below a link": (_first("file_path", "away/outside.png"), "leaves"),
+    "zero byte": (_first("file_path", "images/a\0.png"), "file_path"),
     "missing": (_first("file_path", "images/none.png"), "does not exist"),
     "no path": (_first("file_path", None), "file_path"),
     "no pose": (lambda t: t["frames"][0].pop("transform_matrix"), "transform_matrix"),
@@ -167,6 +173,7 @@ def test_refused(tmp_path: Path, name: str) -> None:
     write_scene(folder, sphere_scene())
     Image.new("RGBA", SIZE[::-1]).save(tmp_path / "outside.png")
     (folder / "images" / "link.png").symlink_to(tmp_path / "outside.png")
+    (folder / "away").symlink_to(tmp_path)
     edit, word = REFUSED[name]
     change(folder, edit)
     with pytest.raises(InputError, match=word) as caught:

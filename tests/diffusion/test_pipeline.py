@@ -115,6 +115,24 @@ def test_agrees_with_plain_euler(pipeline: MultiviewVideoPipeline) -> None:
     torch.testing.assert_close(decode_pixels(made[0, :, 1:])[:, :, 3], images[:, 1:, 3], rtol=0, atol=1e-4)
 
 
+def test_a_cut_off_clip_goes_on_the_same(pipeline: MultiviewVideoPipeline) -> None:
+    """Every window given back as known: the rest comes out the same, however many steps it takes."""
+    windows: list[tuple[int, Tensor]] = []
+
+    def on_window(index: int, start: int, made: Tensor) -> None:
+        assert index == len(windows)
+        windows.append((start, made.clone()))
+
+    whole = pipeline(_clip(9), **VIEW, num_inference_steps=2, callback_on_window_end=on_window).images
+    assert len(windows) > 2
+    for done in range(1, len(windows)):
+        given, known = torch.zeros_like(whole), torch.zeros(9, 4, dtype=torch.bool)
+        for start, made in windows[:done]:
+            given[start : start + len(made)], known[start : start + len(made)] = made, True
+        rest = pipeline(_clip(9), **VIEW, num_inference_steps=2, known_views=KnownViews(given, known))
+        assert torch.equal(rest.images, whole)
+
+
 def test_steps_are_reported(pipeline: MultiviewVideoPipeline) -> None:
     seen: list[tuple[int, int]] = []
 

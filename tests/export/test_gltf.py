@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ from bending_bar import bar_mesh, bend, bending_bar, curvature_at
 
 from lim_cli.core.errors import InputError, NumericalError
 from lim_cli.export.frame_thinning import choose_frames
-from lim_cli.export.gltf import write_glb
+from lim_cli.export.glb_playback import AnimatedGlb
+from lim_cli.export.gltf import DROP_TOLERANCE, ExportInfo, write_glb
 from lim_cli.export.gltf_buffer import read_accessor
-from lim_cli.export.inspect import inspect_glb, read_back, weights_at
+from lim_cli.export.gltf_morph import split_frames
+from lim_cli.export.inspect import inspect_glb
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.geometry.normals import weld_by_position
 from lim_cli.geometry.uv_atlas import unwrap
@@ -33,7 +36,7 @@ def test_written_motion_is_the_analytic_motion(tmp_path: Path, options: dict, to
     info = write_glb(tmp_path / "bar.glb", bending_bar(*ATLAS, frames=8), **options)
     for frame in range(8):
         truth = bend(STRAIGHT, curvature_at(frame / 30))
-        np.testing.assert_allclose(read_back(info.path, frame / 30), truth, atol=tolerance)
+        np.testing.assert_allclose(AnimatedGlb(info.path).vertices(frame / 30), truth, atol=tolerance)
     assert info.targets == 7
     assert info.interpolation_error == 0
 
@@ -42,23 +45,22 @@ def test_between_frames_vertices_move_linearly(tmp_path: Path) -> None:
     textured = bending_bar(*ATLAS, frames=5)
     write_glb(tmp_path / "bar.glb", textured)
     middle = 0.3 * textured.track.vertices[2] + 0.7 * textured.track.vertices[3]
-    np.testing.assert_allclose(read_back(tmp_path / "bar.glb", 2.7 / 30), middle, atol=1e-5)
+    np.testing.assert_allclose(AnimatedGlb(tmp_path / "bar.glb").vertices(2.7 / 30), middle, atol=1e-5)
 
 
 def test_times_outside_the_clip_show_its_ends(tmp_path: Path) -> None:
     textured = bending_bar(*ATLAS, frames=3)
     write_glb(tmp_path / "bar.glb", textured)
-    np.testing.assert_allclose(read_back(tmp_path / "bar.glb", 9.0), textured.track.vertices[-1], atol=1e-6)
-    np.testing.assert_allclose(read_back(tmp_path / "bar.glb", -1.0), textured.track.vertices[0], atol=1e-6)
+    np.testing.assert_allclose(AnimatedGlb(tmp_path / "bar.glb").vertices(9.0), textured.track.vertices[-1], atol=1e-6)
+    np.testing.assert_allclose(AnimatedGlb(tmp_path / "bar.glb").vertices(-1.0), textured.track.vertices[0], atol=1e-6)
 
 
 def test_never_more_than_two_weights(tmp_path: Path) -> None:
     write_glb(tmp_path / "bar.glb", bending_bar(*ATLAS, frames=9))
-    document = gl.GLTF2().load_binary(str(tmp_path / "bar.glb"))
+    glb = AnimatedGlb(tmp_path / "bar.glb")
     for time in np.linspace(0, 8 / 30, 101):
-        weights = weights_at(document, document.binary_blob(), float(time))
-        assert np.count_nonzero(weights) <= 2
-    assert not weights_at(document, document.binary_blob(), 0.0).any()
+        assert np.count_nonzero(glb.weights(0, float(time))) <= 2
+    assert not glb.weights(0, 0.0).any()
 
 
 def test_structure(tmp_path: Path) -> None:
@@ -98,26 +100,67 @@ def test_summary(tmp_path: Path) -> None:
 def test_one_frame_has_no_animation(tmp_path: Path) -> None:
     write_glb(tmp_path / "bar.glb", bending_bar(*ATLAS, frames=1))
     assert inspect_glb(tmp_path / "bar.glb").targets == 0
-    np.testing.assert_allclose(read_back(tmp_path / "bar.glb", 0.5), STRAIGHT, atol=1e-6)
+    np.testing.assert_allclose(AnimatedGlb(tmp_path / "bar.glb").vertices(0.5), STRAIGHT, atol=1e-6)
+
+
+def shown_error(info: ExportInfo, textured: TexturedTrack) -> float:
+    """Largest distance of a vertex in the file from the track, over all of the track's times."""
+    glb = AnimatedGlb(info.path)
+    times = textured.track.times - textured.track.times[0]
+    errors = [
+        np.linalg.norm(glb.vertices(float(time)) - truth, axis=1).max()
+        for time, truth in zip(times, textured.track.vertices, strict=True)
+    ]
+    return float(max(errors))
 
 
 def test_too_many_frames_are_thinned_and_said_so(tmp_path: Path) -> None:
-    textured = bending_bar(*ATLAS, frames=60)
-    info = write_glb(tmp_path / "bar.glb", textured, max_targets=10)
-    assert info.targets <= 10
-    assert info.kept_frames[0] == 0
-    assert info.kept_frames[-1] == 59
-    found = max(
-        np.linalg.norm(read_back(info.path, float(time)) - vertices, axis=1).max()
-        for time, vertices in zip(textured.track.times, textured.track.vertices, strict=True)
-    )
-    assert found == pytest.approx(info.interpolation_error, abs=1e-5)
+    textured = bending_bar(*ATLAS, frames=600, fps=600)
+    info = write_glb(tmp_path / "bar.glb", textured, max_targets=240)
+    assert info.parts == 1
+    assert 2 < info.targets <= 240
+    assert (info.kept_frames[0], info.kept_frames[-1]) == (0, 599)
+    assert 0 < info.interpolation_error <= DROP_TOLERANCE * np.ptp(textured.track.vertices, axis=(0, 1)).max()
+    assert shown_error(info, textured) == pytest.approx(info.interpolation_error, abs=1e-6)
+
+
+@pytest.mark.parametrize(("options", "tolerance"), [({}, 1e-6), ({"quantize": True}, 5e-5), ({"sparse": True}, 1e-6)])
+def test_a_clip_with_too_much_motion_plays_in_parts_and_loses_nothing(
+    tmp_path: Path, options: dict, tolerance: float
+) -> None:
+    textured = bending_bar(*ATLAS, frames=25, fps=10)
+    info = write_glb(tmp_path / "bar.glb", textured, max_targets=10, **options)
+    assert (info.parts, info.targets, info.interpolation_error) == (3, 24, 0.0)
+    assert shown_error(info, textured) < tolerance
+    # Between frames too, also across the seam between two parts, and before and after the clip.
+    glb, vertices = AnimatedGlb(info.path), textured.track.vertices
+    for frame in (3, 7, 8, 15, 16, 23):
+        middle = 0.4 * vertices[frame] + 0.6 * vertices[frame + 1]
+        np.testing.assert_allclose(glb.vertices((frame + 0.6) / 10), middle, atol=tolerance * 2)
+    np.testing.assert_allclose(glb.vertices(-1.0), vertices[0], atol=tolerance)
+    np.testing.assert_allclose(glb.vertices(9.0), vertices[-1], atol=tolerance)
+    summary = inspect_glb(info.path)
+    assert (summary.vertices, summary.parts, summary.frames) == (len(STRAIGHT), 3, 25)
+    document = glb.document
+    assert len(document.animations) == 1  # viewers that play only one play all
+    assert max(len(mesh.primitives[0].targets) for mesh in document.meshes) <= 10
+    assert len({mesh.primitives[0].indices for mesh in document.meshes}) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "lengths"), [(1, 4, [1]), (5, 4, [5]), (6, 4, [3, 4]), (601, 240, [201] * 3)]
+)
+def test_parts_share_their_ends(count: int, most: int, lengths: list[int]) -> None:
+    parts = split_frames(count, most)
+    assert sorted(map(len, parts)) == sorted(lengths)
+    assert (parts[0].start, parts[-1].stop) == (0, count)
+    assert all(left[-1] == right[0] for left, right in pairwise(parts))
 
 
 def test_linear_motion_needs_two_frames() -> None:
     times = np.arange(50.0)
     vertices = times[:, None, None] * np.ones((1, 4, 3))
-    kept, error = choose_frames(vertices, times, max_frames=10, tolerance=1e-4)
+    kept, error = choose_frames(vertices, times, tolerance=1e-4)
     assert kept.tolist() == [0, 49]
     assert error < 1e-4
 
@@ -142,4 +185,19 @@ def test_no_glb_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a GLB"):
         inspect_glb(tmp_path / "a.glb")
     with pytest.raises(InputError, match="Cannot read"):
-        read_back(tmp_path / "b.glb", 0.0)
+        AnimatedGlb(tmp_path / "b.glb").vertices(0.0)
+
+
+def test_a_glb_that_declares_what_it_does_not_hold(tmp_path: Path) -> None:
+    write_glb(tmp_path / "bar.glb", bending_bar(*ATLAS, frames=3))
+    whole = (tmp_path / "bar.glb").read_bytes()
+    document = gl.GLTF2().load_binary(str(tmp_path / "bar.glb"))
+    for accessor in document.accessors:
+        accessor.count = 10**12
+        accessor.bufferView = None
+    document.save_binary(str(tmp_path / "huge.glb"))
+    for number, cut in enumerate((12, 30, 2000, len(whole) // 2)):
+        (tmp_path / f"cut{number}.glb").write_bytes(whole[:cut])
+    for path in tmp_path.glob("[ch]*.glb"):
+        with pytest.raises(InputError, match=path.name):
+            inspect_glb(path)

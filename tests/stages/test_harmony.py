@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from lim_cli.stages.harmony import harmonised, in_one_piece, with_height_of, with_rows_of
+from lim_cli.stages.harmony import (
+    harmonised,
+    in_one_piece,
+    row_thickness,
+    with_expected_outlines,
+    with_height_of,
+    with_rows_of,
+)
 
 
 def disc(colour: tuple[float, float, float], radius: int = 20, size: int = 64) -> np.ndarray:
@@ -30,6 +37,28 @@ def test_rows_take_the_reference_s_colours() -> None:
     found = with_rows_of(grey[None], reference[None])[0]
     np.testing.assert_allclose(found[:3, 20, 32], (0.9, 0.1, 0.1), atol=0.02)
     np.testing.assert_allclose(found[:3, 44, 32], (0.1, 0.1, 0.9), atol=0.02)
+
+
+def test_outlines_lean_on_the_inputs() -> None:
+    front = disc((0.5, 0.5, 0.5))
+    front[:, :, :32] *= 0  # the right half of a disc
+    unsure = np.full((1, 4, 4, 64, 64), 0.2, np.float32)
+    unsure[0, 0] = front
+    behind, side = (with_expected_outlines(unsure)[0, v, 3] for v in (2, 1))
+    np.testing.assert_allclose(behind, 0.1 + 0.5 * front[3, :, ::-1], atol=1e-6)
+    middle, above, beside = side[32, 32], side[4, 32], side[32, 60]
+    assert middle > 0.4  # twenty wide from the front: about twenty deep, in the middle
+    assert abs(above - 0.12) < 0.01
+    assert abs(beside - 0.12) < 0.02
+
+
+def test_rows_are_as_thick_as_the_discs_that_fit_in() -> None:
+    bar = np.zeros((64, 64), bool)
+    bar[20:40, 5:60] = True  # wide, but twenty thick
+    found = row_thickness(bar)
+    assert abs(found[30] - 20) < 1.5
+    assert found[10] == 0
+    assert 5 < found[21] < 14
 
 
 def test_the_input_view_is_never_touched() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lim_cli.stages.track import _between, _stops
+from lim_cli.stages.track import _between, _calm, _stops
 
 KEYFRAMES = np.array([0.0, 0.2, 0.4])
 
@@ -39,3 +39,8 @@ def test_between_needs_no_more_than_one_shape(count: int) -> None:
     shapes = np.arange(count, dtype=np.float32)[:, None, None] * np.ones((1, 4, 3), np.float32)
     found = _between(np.arange(count) * 0.5, shapes, np.array([0.0, 0.25, 0.5]))
     np.testing.assert_allclose(found[:, 0, 0], [0, 0, 0] if count == 1 else [0, 0.5, 1.0])
+
+
+@pytest.mark.parametrize(("apart", "window"), [(0.02, 3), (0.1, 3), (0.2, 5)])
+def test_smoothing_never_reaches_over_several_looks(apart: float, window: int) -> None:
+    assert _calm(np.arange(5) * apart, np.arange(30) / 30) == window

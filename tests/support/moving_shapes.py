@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lim_cli.data.animated_object import Light
-from lim_cli.data.procedural.kernels import LOOK_SIZE
+from lim_cli.data.procedural.parts import LOOK_SIZE
 from lim_cli.data.procedural.procedural_object import ProceduralObject
 from lim_cli.data.procedural.skeleton import Skeleton
 

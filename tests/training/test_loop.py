@@ -11,12 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lim_cli.core.config import from_plain, to_plain
 from lim_cli.core.errors import ConfigError, MissingError, NumericalError
+from lim_cli.diffusion.configs import TINY as DENOISER
+from lim_cli.diffusion.denoiser import MultiviewVideoDenoiser
+from lim_cli.diffusion.pipeline import save_pipeline
 from lim_cli.models.checkpoints import load_model
 from lim_cli.models.presets import build_lim, build_lrm
-from lim_cli.training import loop
-from lim_cli.training.config import TrainConfig
+from lim_cli.training import loop, tasks
+from lim_cli.training.config import TrainConfig, recipe
 from lim_cli.training.loop import train
+from lim_cli.training.losses import FieldLossWeights
 from lim_cli.training.tasks import LIMTask, generator_for
 
 TINY = TrainConfig(
@@ -116,6 +121,7 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_state(
         ({"steps": 0}, "steps must be at least 1"),
         ({"evaluate_samples": 0}, "evaluate_samples must be at least 1"),
         ({"minutes": 0.0}, "minutes must be positive"),
+        ({"field_loss": FieldLossWeights(edges=1.0)}, "set patch"),
         ({"task": "lim"}, "needs --teacher"),
         ({"task": "canonical_lim", "teacher": "x"}, "needs --canonical-teacher"),
     ],
@@ -123,6 +129,47 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_state(
 def test_settings_that_cannot_be_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(TINY, **changes)  # type: ignore[arg-type]
+
+
+class SmallBackbone:
+    """A perceptual distance of the real one's form, on one random layer."""
+
+    def __init__(self, *, backbone: str) -> None:
+        self.network = torch.nn.Conv2d(3, 4, 3).requires_grad_(False)
+
+    def __call__(self, found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return (self.network(found) - self.network(wanted)).square().mean((1, 2, 3))
+
+
+def test_the_perceptual_loss_trains_and_is_no_part_of_the_model(
+    teachers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "Lpips", SmallBackbone)
+    weights = FieldLossWeights(perceptual=1.0, edges=0.5)
+    for name in ("lrm", "lim"):
+        config = task(name, teachers, steps=1, patch=4, field_loss=weights)
+        train(config, tmp_path / name)
+        first = log_of(tmp_path / name)[0]
+        assert first["perceptual"] > 0
+        assert first["edges"] > 0
+        assert not any("perceptual" in key for key in load_file(tmp_path / name / "state/model.safetensors"))
+        module = tasks.build_task(config).to(torch.float64)
+        assert module._perceptual[0].network.weight.dtype == torch.float64
+
+
+def test_the_papers_recipe_names_a_missing_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    config = from_plain(TrainConfig, {**to_plain(TINY), **recipe("paper"), "patch": 8, "rays": 64})
+    with pytest.raises(MissingError, match="LPIPS needs"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_view_model_goes_on_from_a_pipeline_folder(tmp_path: Path) -> None:
+    denoiser = MultiviewVideoDenoiser(DENOISER)
+    save_pipeline(denoiser, tmp_path / "views", dtype=torch.float32)
+    module = tasks.build_task(replace(TINY, task="views", initial=str(tmp_path / "views")))
+    assert all(torch.equal(t, denoiser.state_dict()[k]) for k, t in module.model.state_dict().items())
 
 
 def test_schedule_warms_up_and_falls() -> None:

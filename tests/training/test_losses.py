@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lim_cli.data.samples import SampleSpec, draw_sample
 from lim_cli.models.triplane import FieldConfig, FieldDecoder
-from lim_cli.training.losses import FieldLossWeights, distillation_loss, field_losses
+from lim_cli.training.losses import FieldLossWeights, distillation_loss, edge_distance, field_losses
 
 
 class Ball(nn.Module):
@@ -61,6 +61,41 @@ def test_switched_off_terms_are_zero(labels: dict[str, Tensor]) -> None:
     field: FieldDecoder = Ball(0.5, "rgb")  # type: ignore[assignment]
     total, terms = field_losses(field, torch.zeros(1), one, weights, torch.Generator().manual_seed(0))
     torch.testing.assert_close(total, terms["occupancy"])
+
+
+def patch_labels(patch: int) -> dict[str, Tensor]:
+    spec = SampleSpec(size=32, rays=4 * patch**2, points=64, surface=16, patch=patch)
+    sample = draw_sample(ball(), np.random.default_rng(0), spec)
+    return {k: torch.from_numpy(v)[:1] for k, v in sample.items()}
+
+
+def test_patch_terms_are_least_for_the_true_field() -> None:
+    labels, weights = patch_labels(16), FieldLossWeights(perceptual=2.0, edges=1.0)
+    radius = float(labels["surface"][0].norm(dim=-1).mean())
+
+    def blurred(found: Tensor, wanted: Tensor) -> Tensor:
+        return F.avg_pool2d(found - wanted, 4).square().mean((1, 2, 3))
+
+    def terms(size: float) -> dict[str, Tensor]:
+        field: FieldDecoder = Ball(size, "rgb")  # type: ignore[assignment]
+        generator = torch.Generator().manual_seed(0)
+        total, found = field_losses(field, torch.zeros(1), labels, weights, generator, patch=16, perceptual=blurred)
+        parts = ("occupancy", "surface", "ray_values", "ray_opacity", "ray_depth", "perceptual", "edges")
+        torch.testing.assert_close(total, sum(found[name] for name in parts))
+        return found
+
+    true, bloated = terms(radius), terms(1.4 * radius)
+    assert true["edges"] < 0.85 * bloated["edges"]
+    assert true["perceptual"] < 0.85 * bloated["perceptual"]
+
+
+def test_edge_distance_sees_edges_and_no_shift_of_brightness() -> None:
+    flat = torch.zeros(1, 3, 8, 8)
+    stripe = flat.clone()
+    stripe[..., 4:] = 1.0
+    assert edge_distance(flat + 0.3, flat) == 0
+    # one step of 1 in the 7 (3, 1) horizontal differences of each row at the three scales; none vertically
+    assert float(edge_distance(stripe, flat)) == pytest.approx((1 / 7 + 1 / 3 + 1) / 6)
 
 
 def decoded() -> tuple[FieldDecoder, Tensor, Tensor]:

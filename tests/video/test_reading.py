@@ -213,3 +213,16 @@ def test_late_start_by_seeking(tmp_path: Path) -> None:
     clip = read_clip(path, start=8.0, end=8.5)
     assert clip.frame_numbers.tolist() == [80, 81, 82, 83, 84]
     np.testing.assert_allclose(clip.rgba[:, 24, 32, 0], [160, 162, 164, 166, 168], atol=3)
+
+
+def test_giant_declared_sizes_are_refused_before_anything_is_decoded(tmp_path: Path) -> None:
+    wide = np.zeros((16, 16_400, 3), np.uint8)
+    with pytest.raises(InputError, match="16400x16"):
+        read_clip(write_clip(tmp_path / "wide.avi", [wide], codec="ffv1", pixel_format="yuv420p"))
+    Image.fromarray(np.zeros((2, 2, 3), np.uint8)).save(tmp_path / "a.bmp")
+    data = bytearray((tmp_path / "a.bmp").read_bytes())
+    for width, height in ((60_000, 60_000), (17_000, 10)):
+        data[18:26] = width.to_bytes(4, "little") + height.to_bytes(4, "little")
+        (tmp_path / "a.bmp").write_bytes(data)
+        with pytest.raises(InputError, match=r"a\.bmp"):
+            read_clip(tmp_path / "a.bmp")

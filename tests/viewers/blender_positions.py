@@ -11,8 +11,9 @@ import sys
 import bpy
 import numpy
 
+# Debian pairs Blender 3.4, whose importer says numpy.bool, with a numpy that has dropped that name.
 if not hasattr(numpy, "bool"):
-    numpy.bool = bool  # the importer of Blender 3.4 still asks for this old name
+    numpy.bool = bool
 
 
 def main() -> None:
@@ -21,12 +22,17 @@ def main() -> None:
     bpy.ops.import_scene.gltf(filepath=model, merge_vertices=False)
     scene = bpy.context.scene
     rate = scene.render.fps / scene.render.fps_base
-    thing = next(item for item in bpy.data.objects if item.type == "MESH")
+    # The importer draws bones as spheres of its own, which belong to no scene.
+    things = [item for item in scene.objects if item.type == "MESH"]
     positions = []
     for time in map(float, times):
         frame = time * rate
         scene.frame_set(int(frame), subframe=frame - int(frame))
-        evaluated = thing.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        graph = bpy.context.evaluated_depsgraph_get()
+        # Of meshes that play one after the other, the one that is not shrunk to a point.
+        evaluated = max(
+            (thing.evaluated_get(graph) for thing in things), key=lambda t: abs(t.matrix_world.determinant())
+        )
         world = [evaluated.matrix_world @ vertex.co for vertex in evaluated.data.vertices]
         # Blender is z-up; glTF (x, y, z) = Blender (x, z, -y).
         positions.append([value for point in world for value in (point.x, point.z, -point.y)])

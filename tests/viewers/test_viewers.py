@@ -44,6 +44,11 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]
     write_glb(folder / "still_sparse.glb", TexturedTrack(still, bar.uv, bar.texture), sparse=True)
     write_glb(folder / "one_frame.glb", bending_bar(*unwrap(bar_mesh(), 256), frames=1))
     write_glb(folder / "thinned.glb", long)
+    write_glb(folder / "parts.glb", bar, max_targets=4)
+    write_glb(folder / "parts_quantized_sparse.glb", half_resting(bar), max_targets=4, quantize=True, sparse=True)
+    write_glb(folder / "skin.glb", bar, motion="skin", bones=8)
+    write_glb(folder / "skin_quantized.glb", bar, motion="skin", bones=8, quantize=True)
+    write_glb(folder / "skin_one_frame.glb", bending_bar(*unwrap(bar_mesh(), 256), frames=1), motion="skin")
     files = [str(path) for path in sorted(folder.glob("*.glb"))]
     environment = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
     command = [sys.executable, str(HERE / "check_glb.py"), *files]
@@ -58,5 +63,5 @@ def test_viewer_agrees(reports: list[dict[str, object]], viewer: str) -> None:
     mine = [report for report in reports if report["viewer"] == viewer]
     if any("skipped" in report for report in mine):
         pytest.skip(f"{viewer} is not installed")
-    assert len(mine) == 8
+    assert len(mine) == 13
     assert [report for report in mine if not report["ok"]] == []

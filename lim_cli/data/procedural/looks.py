@@ -6,7 +6,8 @@ import colorsys
 
 import numpy as np
 
-from lim_cli.data.procedural.kernels import (
+from lim_cli.data.procedural.chance import Choice
+from lim_cli.data.procedural.parts import (
     BLOTCHES,
     CHECKER,
     COUNTERSHADE,
@@ -16,9 +17,12 @@ from lim_cli.data.procedural.kernels import (
     PLAIN,
     STRIPES,
 )
+from lim_cli.data.procedural.skeleton import length
 
-_PATTERNS = np.array([PLAIN, STRIPES, DOTS, GRADIENT, BLOTCHES, COUNTERSHADE, CHECKER])
-_CHANCES = np.array([0.42, 0.12, 0.09, 0.1, 0.14, 0.08, 0.05])
+_PATTERNS = Choice(
+    {PLAIN: 0.42, STRIPES: 0.12, DOTS: 0.09, GRADIENT: 0.1, BLOTCHES: 0.14, COUNTERSHADE: 0.08, CHECKER: 0.05}
+)
+_MOODS = Choice({0: 0.35, 1: 0.3, 2: 0.12, 3: 0.11, 4: 0.12})
 
 
 class Palette:
@@ -26,16 +30,16 @@ class Palette:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        mood = rng.choice(5, p=[0.35, 0.3, 0.12, 0.11, 0.12])
+        mood = _MOODS.draw(rng)
         base_hue = rng.uniform()
-        spread = rng.choice([0.06, 0.2, 1.0])
+        spread = (0.06, 0.2, 1.0)[rng.integers(3)]
         self._colours = []
         for _ in range(5):
             hue = (base_hue + rng.uniform(-0.5, 0.5) * spread) % 1.0
             if mood == 0:
                 saturation, value = rng.uniform(0.5, 1.0), rng.uniform(0.4, 1.0)
             elif mood == 1:
-                hue = rng.choice([0.07, 0.1, 0.25, 0.04, 0.55]) + rng.normal(0, 0.02)
+                hue = (0.07, 0.1, 0.25, 0.04, 0.55)[rng.integers(5)] + rng.normal(0, 0.02)
                 saturation, value = rng.uniform(0.15, 0.7), rng.uniform(0.2, 0.85)
             elif mood == 2:
                 saturation, value = rng.uniform(0.0, 0.3), rng.uniform(0.75, 1.0)
@@ -49,7 +53,7 @@ class Palette:
     def colour(self) -> np.ndarray:
         """One colour of the palette, slightly varied: [3] in [0, 1]."""
         colour = self._colours[self._rng.integers(len(self._colours))]
-        return np.clip(colour + self._rng.normal(0, 0.03, 3), 0.0, 1.0)
+        return np.minimum(np.maximum(colour + self._rng.normal(0, 0.03, 3), 0.0), 1.0)
 
     def look(self, size: float, *, plain: bool = False, colour: np.ndarray | None = None) -> np.ndarray:
         """A look row for a part of about `size`; patterns are scaled to it."""
@@ -60,16 +64,13 @@ class Palette:
             second = np.clip(first * rng.uniform(0.3, 0.7) if rng.uniform() < 0.5 else first + 0.35, 0, 1)
         row = np.zeros(LOOK_SIZE, np.float32)
         row[0:3], row[3:6] = first, second
-        row[6] = PLAIN if plain else rng.choice(_PATTERNS, p=_CHANCES)
+        row[6] = PLAIN if plain else _PATTERNS.draw(rng)
         row[7] = rng.uniform(3.0, 9.0) * self.detail / max(size, 0.02)
         row[8] = rng.uniform(0, 2 * np.pi)
         axis = rng.normal(size=3) * np.array([0.5, 1.5, 0.5])
-        if row[6] == COUNTERSHADE:
-            axis = np.array([0.0, 0.0, 1.0]) / max(size, 0.02) * 0.6
-        else:
-            axis = axis / np.linalg.norm(axis)
-        row[9:12] = axis
-        row[13] = rng.choice([0.05, 0.3, 1.0])
+        shaded = np.array([0.0, 0.0, 1.0]) / max(size, 0.02) * 0.6
+        row[9:12] = shaded if row[6] == COUNTERSHADE else axis / length(axis)
+        row[13] = (0.05, 0.3, 1.0)[rng.integers(3)]
         return row
 
     def plain(self, colour: tuple[float, float, float]) -> np.ndarray:

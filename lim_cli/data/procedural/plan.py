@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lim_cli.data.procedural.looks import Palette
@@ -16,15 +18,15 @@ class Plan:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         self.palette = Palette(rng)
-        self.energy = float(rng.choice([0.6, 1.0, 1.5]) * rng.uniform(0.7, 1.2))
-        self.tempo = float(rng.choice([0.5, 1.0, 1.0, 2.0]))
+        self.energy = (0.6, 1.0, 1.5)[rng.integers(3)] * float(rng.uniform(0.7, 1.2))
+        self.tempo = (0.5, 1.0, 1.0, 2.0)[rng.integers(4)]
         self.shared = self.palette.look(0.3)
 
     def u(self, low: float, high: float) -> float:
-        return float(self.rng.uniform(low, high))
+        return low + (high - low) * self.rng.random()
 
     def chance(self, probability: float) -> bool:
-        return bool(self.rng.uniform() < probability)
+        return self.rng.random() < probability
 
     def look(self, size: float) -> np.ndarray:
         """Often the object's common look, so that bodies hang together; else one of its own."""
@@ -33,7 +35,7 @@ class Plan:
     def wave(self, degrees: float, *, frequency: float = 1.0, offset: float = 0.0, bias: float = 0.0) -> Wave:
         """An angular wave of about `degrees` amplitude."""
         return Wave(
-            np.radians(degrees) * self.energy * self.u(0.6, 1.2), self.tempo * frequency, offset, np.radians(bias)
+            math.radians(degrees) * self.energy * self.u(0.6, 1.2), self.tempo * frequency, offset, math.radians(bias)
         )
 
     def root(self, skeleton: Skeleton) -> int:
@@ -70,7 +72,7 @@ class Plan:
         """A limb of bones along `direction`, each swinging a little later than the last; returns the tip bone."""
         rest = aim(np.asarray(direction))
         bone, position = parent, np.asarray(start, np.float64)
-        shared = self.look(float(np.mean(lengths)))
+        shared = self.look(sum(lengths) / len(lengths))
         for n, length in enumerate(lengths):
             swings = [
                 (

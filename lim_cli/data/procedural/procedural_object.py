@@ -8,14 +8,20 @@ from functools import cached_property
 import numpy as np
 
 from lim_cli.data.animated_object import Light, PosedObject, RayHits, VolumeSamples
-from lim_cli.data.procedural import kernels
 from lim_cli.data.procedural.body_plans import PLAN_CHANCES, PLANS, Plan
+from lim_cli.data.procedural.chance import Choice
+from lim_cli.data.procedural.parts import BALL, BOX, ROUND_CONE, Parts, Skin
+from lim_cli.data.procedural.queries import cast_rays, describe_points, signed_distances
+from lim_cli.data.procedural.rendering import render_view
 from lim_cli.data.procedural.skeleton import Skeleton, rotation
 
 _DIRECTIONS = np.array(
     [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) != (0, 0, 0)], np.float64
 )
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
+
+_PLANS = Choice(PLAN_CHANCES)
+_DARK = np.zeros(11, np.float32)
 
 
 def light_row(light: Light) -> np.ndarray:
@@ -36,23 +42,17 @@ class ProceduralPose:
     hard_colour: bool
 
     @cached_property
-    def inverse(self) -> np.ndarray:
-        """Part from world [part, 12] float32."""
-        return np.linalg.inv(self.frames)[:, :3].reshape(-1, 12).astype(np.float32)
-
-    @cached_property
     def forward(self) -> np.ndarray:
         """World from part [part, 12] float32."""
         return self.frames[:, :3].reshape(-1, 12).astype(np.float32)
 
-    @cached_property
-    def balls(self) -> np.ndarray:
+    def _balls(self) -> np.ndarray:
         """Bounding balls [part, 4] float32, widened by the blend."""
         kind, a, b, c = self.shapes[:, 0], self.shapes[:, 1], self.shapes[:, 2], self.shapes[:, 3]
-        cone = kind == kernels.ROUND_CONE
+        cone = kind == ROUND_CONE
         centre_y = np.where(cone, (a + c - b) / 2, 0.0)
         radius = np.select(
-            [cone, kind == kernels.BOX, kind == kernels.BALL],
+            [cone, kind == BOX, kind == BALL],
             [np.maximum((a + b + c) / 2, np.maximum(b, c)), np.sqrt(a * a + b * b + c * c), a],
             np.sqrt(a * a + b * b),
         )
@@ -61,14 +61,21 @@ class ProceduralPose:
         stretch = np.linalg.svd(self.frames[:, :3, :3], compute_uv=False)[:, 0]
         return np.concatenate([centre, (radius * stretch + self.blend + 2e-3)[:, None]], -1).astype(np.float32)
 
+    @cached_property
+    def parts(self) -> Parts:
+        """The parts as the kernels read them."""
+        inverse = np.linalg.inv(self.frames)[:, :3].reshape(-1, 12).astype(np.float32)
+        return Parts(inverse, self.shapes, self._balls(), np.float32(self.blend))
+
+    def skin(self, reference: PosedObject, light: np.ndarray) -> Skin:
+        """The looks of the parts under a light ([11], see `light_row`), and where they are in `reference`."""
+        if not isinstance(reference, ProceduralPose):
+            raise TypeError(f"expected a pose of the same procedural object, got {type(reference).__name__}")
+        return Skin(reference.forward, self.looks, self.hard_colour, light)
+
     def cast(self, origins: np.ndarray, directions: np.ndarray, light: Light, reference: PosedObject) -> RayHits:
-        return RayHits(
-            *kernels.cast_rays(
-                self.inverse, _forward(reference), self.shapes, self.looks, self.balls, np.float32(self.blend),
-                self.hard_colour, light_row(light), np.ascontiguousarray(origins, np.float32),
-                np.ascontiguousarray(directions, np.float32),
-            )
-        )  # fmt: skip
+        rays = np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32)
+        return RayHits(*cast_rays(self.parts, self.skin(reference, light_row(light)), *rays))
 
     def render(
         self,
@@ -78,19 +85,29 @@ class ProceduralPose:
         light: Light,
         reference: PosedObject,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        rgba, depth, canonical = kernels.render_view(
-            self.inverse, _forward(reference), self.shapes, self.looks, self.balls, np.float32(self.blend),
-            self.hard_colour, light_row(light), np.ascontiguousarray(world_from_camera, np.float32),
-            np.ascontiguousarray(intrinsics, np.float32), size[0], size[1], True,
-        )  # fmt: skip
+        camera = np.ascontiguousarray(world_from_camera, np.float32), np.ascontiguousarray(intrinsics, np.float32)
+        rgba, depth, canonical = render_view(self.parts, self.skin(reference, light_row(light)), *camera, *size)
         return rgba, depth, canonical
+
+    def sdf(self, points: np.ndarray) -> np.ndarray:
+        """Signed distances [N] of points [N, 3] float32."""
+        distances: np.ndarray = signed_distances(self.parts, np.ascontiguousarray(points, np.float32))
+        return distances
+
+    def describe(
+        self, points: np.ndarray, reference: PosedObject, light: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Lit rgb (no specular), normal and canonical_xyz, each [N, 3], of points [N, 3] float32 on the surface."""
+        skin = self.skin(reference, light)
+        rgb, normal, canonical = describe_points(self.parts, skin, np.ascontiguousarray(points, np.float32))
+        return rgb, normal, canonical
 
     def surface_points(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Up to `count` points on the union's surface [N, 3] float32, roughly uniform over the parts' areas."""
         kind = self.shapes[:, 0]
         a, b, c = self.shapes[:, 1], self.shapes[:, 2], self.shapes[:, 3]
         area = np.select(
-            [kind == kernels.ROUND_CONE, kind == kernels.BOX, kind == kernels.BALL],
+            [kind == ROUND_CONE, kind == BOX, kind == BALL],
             [(a + b + c) * (b + c) * 3.14, 8 * (a * b + b * c + a * c), 12.6 * a * a],
             6.3 * a * (a + 2 * b),
         ) * np.abs(np.linalg.det(self.frames[:, :3, :3])) ** (2 / 3)
@@ -107,29 +124,19 @@ class ProceduralPose:
         tube = direction / np.maximum(np.linalg.norm(direction[:, ::2], axis=1), np.abs(direction[:, 1]))[:, None]
         tube = tube * shape[:, [1, 2, 1]]
         local = np.select(
-            [(kinds == kernels.ROUND_CONE)[:, None], (kinds == kernels.BOX)[:, None], (kinds == kernels.BALL)[:, None]],
+            [(kinds == ROUND_CONE)[:, None], (kinds == BOX)[:, None], (kinds == BALL)[:, None]],
             [cone, cube, direction * shape[:, 1:2]],
             tube,
         )
         frames = self.frames[part]
         points = np.einsum("nij,nj->ni", frames[:, :3, :3], local) + frames[:, :3, 3]
         points = points.astype(np.float32)
-        dark = np.zeros(11, np.float32)
         for _ in range(2):
-            sdf, _, normal, _ = self._evaluate(points, self, dark, True)
+            sdf = self.sdf(points)
             keep = sdf > -0.03
-            points = points[keep] - sdf[keep, None] * normal[keep]
-        sdf = self._evaluate(points, self, dark, False)[0]
-        return points[np.abs(sdf) < 4e-3][:count]
-
-    def _evaluate(
-        self, points: np.ndarray, reference: PosedObject, light: np.ndarray, with_surface: bool
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        result: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = kernels.evaluate_points(
-            self.inverse, _forward(reference), self.shapes, self.looks, np.float32(self.blend), self.hard_colour,
-            light, np.ascontiguousarray(points, np.float32), with_surface,
-        )  # fmt: skip
-        return result
+            normal = self.describe(points[keep], self, _DARK)[1]
+            points = points[keep] - sdf[keep, None] * normal
+        return points[np.abs(self.sdf(points)) < 4e-3][:count]
 
     def sample_volume(
         self, rng: np.random.Generator, count: int, surface_count: int, light: Light, reference: PosedObject
@@ -144,16 +151,10 @@ class ProceduralPose:
         free = rng.uniform(-1, 1, size=(count - near, 3)).astype(np.float32)
         points = np.clip(np.concatenate([around, free]), -1, 1)
         row = light_row(light)
-        sdf = self._evaluate(points, reference, row, False)[0]
+        row[9] = 0.0
         chosen = surface[rng.integers(len(surface), size=surface_count)]
-        _, rgb, _, canonical = self._evaluate(chosen, reference, row, True)
-        return VolumeSamples(points, sdf, chosen, rgb, canonical)
-
-
-def _forward(reference: PosedObject) -> np.ndarray:
-    if not isinstance(reference, ProceduralPose):
-        raise TypeError(f"expected a pose of the same procedural object, got {type(reference).__name__}")
-    return reference.forward
+        rgb, _, canonical = self.describe(chosen, reference, row)
+        return VolumeSamples(points, self.sdf(points), chosen, rgb, canonical)
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,7 @@ class ProceduralObject:
     @staticmethod
     def draw(rng: np.random.Generator) -> ProceduralObject:
         """A new random object."""
-        names = list(PLAN_CHANCES)
-        name = names[rng.choice(len(names), p=np.array([PLAN_CHANCES[n] for n in names]))]
+        name = _PLANS.draw(rng)
         skeleton = PLANS[name](Plan(rng))
         blend = 0.0 if rng.uniform() < 0.4 or name == "machine" else float(rng.uniform(0.02, 0.09))
         if name == "soft_thing":
@@ -191,8 +191,9 @@ class ProceduralObject:
     def poses(self, phases: np.ndarray) -> list[ProceduralPose]:
         """The object at several phases, cheaper than one by one."""
         poses = []
-        for frames in self.frames(phases):
-            stretch = np.linalg.svd(frames[:, :3, :3], compute_uv=False)
+        all_frames = self.frames(phases)
+        all_stretches = np.linalg.svd(all_frames[..., :3, :3], compute_uv=False)
+        for frames, stretch in zip(all_frames, all_stretches, strict=True):
             shapes = self.shapes.copy()
             shapes[:, 7] = np.where(stretch[:, 0] < 1.02 * stretch[:, 2], stretch[:, 2], -stretch[:, 2])
             poses.append(ProceduralPose(frames, shapes, self.looks, self.blend, self.hard_colour))
@@ -219,15 +220,15 @@ class ProceduralObject:
         box = signs * np.concatenate([a, b, c], -1)
         tube = _DIRECTIONS / np.maximum(np.linalg.norm(_DIRECTIONS[:, ::2], axis=1, keepdims=True), 0.5)
         tube = np.clip(tube, -1, 1) * np.concatenate([a, zero, a], -1) + signs * np.concatenate([zero, b, zero], -1)
-        single = np.where(kind == kernels.BOX, box, np.where(kind == kernels.BALL, _DIRECTIONS * a, tube))
-        cone = kind == kernels.ROUND_CONE
+        single = np.where(kind == BOX, box, np.where(kind == BALL, _DIRECTIONS * a, tube))
+        cone = kind == ROUND_CONE
         local = np.concatenate([np.where(cone, start, single), np.where(cone, end, single)], 1)
         frames = self.frames(phases)
-        return np.einsum("tpij,pnj->tpni", frames[..., :3, :3], local) + frames[:, :, None, :3, 3]
+        points: np.ndarray = local @ frames[..., :3, :3].swapaxes(-1, -2) + frames[:, :, None, :3, 3]
+        return points
 
     def track(self, rng: np.random.Generator, count: int, phases: np.ndarray) -> np.ndarray:
         poses = self.poses(np.asarray(phases))
         drawn = poses[0].surface_points(rng, 2 * count)
         points = drawn[rng.choice(len(drawn), count, replace=len(drawn) < count)]
-        dark = np.zeros(11, np.float32)
-        return np.stack([poses[0]._evaluate(points, later, dark, True)[3] for later in poses])
+        return np.stack([poses[0].describe(points, later, _DARK)[2] for later in poses])

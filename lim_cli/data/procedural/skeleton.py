@@ -6,21 +6,23 @@ bone * scale(p) * T(offset) R S. Everything is evaluated for all phases at once.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from lim_cli.data.procedural.kernels import BALL, BOX, CYLINDER, LOOK_SIZE, ROUND_CONE
+from lim_cli.data.procedural.parts import BALL, BOX, CYLINDER, LOOK_SIZE, ROUND_CONE
 
 
 @dataclass(frozen=True)
 class Wave:
-    """value(phase) = bias + amplitude * sin(2 pi (frequency * phase + offset))."""
+    """value(phase) = bias + amplitude * sin(2 pi (frequency * phase + offset)); numbers, or arrays of many waves."""
 
-    amplitude: float
-    frequency: float = 1.0
-    offset: float = 0.0
-    bias: float = 0.0
+    amplitude: float | np.ndarray
+    frequency: float | np.ndarray = 1.0
+    offset: float | np.ndarray = 0.0
+    bias: float | np.ndarray = 0.0
 
     def at(self, phases: np.ndarray) -> np.ndarray:
         return self.bias + self.amplitude * np.sin(2 * np.pi * (self.frequency * phases + self.offset))
@@ -47,10 +49,12 @@ class Part:
 
 
 def rotation(axis: np.ndarray, angles: np.ndarray) -> np.ndarray:
-    """Rotations [..., 3, 3] about `axis` by `angles` [...] radians."""
-    axis = np.asarray(axis, np.float64) / max(float(np.linalg.norm(axis)), 1e-9)
-    x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    """Rotations [..., 3, 3] about `axis` [3] (or axes [..., 3]) by `angles` [...] radians."""
+    axis = np.asarray(axis, np.float64)
+    x, y, z = np.moveaxis(axis / np.maximum(np.sqrt((axis * axis).sum(-1, keepdims=True)), 1e-9), -1, 0)
+    cross = np.zeros((*axis.shape[:-1], 3, 3))
+    cross[..., 2, 1], cross[..., 0, 2], cross[..., 1, 0] = x, y, z
+    cross[..., 1, 2], cross[..., 2, 0], cross[..., 0, 1] = -x, -y, -z
     angles = np.asarray(angles, np.float64)[..., None, None]
     return np.eye(3) + np.sin(angles) * cross + (1 - np.cos(angles)) * (cross @ cross)
 
@@ -62,20 +66,27 @@ def affine(linear: np.ndarray, offset: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """np.cross of two vectors [3], without its checks: objects are drawn by the thousand."""
-    (ax, ay, az), (bx, by, bz) = a, b
-    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
+def squeeze(factor: np.ndarray) -> np.ndarray:
+    """Scaling [..., 4, 4] of y by `factor` [...] that keeps volumes."""
+    sides = 1.0 / np.sqrt(factor)
+    return np.stack([sides, factor, sides, np.ones_like(factor)], -1)[..., None] * np.eye(4)
+
+
+def length(vector: np.ndarray) -> float:
+    """Length of a vector [3]; objects are drawn by the thousand, and np.linalg.norm asks many questions first."""
+    return math.sqrt(sum(v * v for v in vector.tolist()))
 
 
 def aim(direction: np.ndarray, twist: float = 0.0) -> np.ndarray:
-    """Rotation [3, 3] taking +y to `direction`."""
-    y = np.asarray(direction, np.float64) / np.linalg.norm(direction)
-    helper = np.array([0.0, 0.0, 1.0]) if abs(y[2]) < 0.9 else np.array([1.0, 0.0, 0.0])
-    x = _cross(y, helper)
-    x /= np.linalg.norm(x)
-    base = np.stack([x, y, _cross(x, y)], -1)
-    return base @ rotation(np.array([0.0, 1.0, 0.0]), np.array(twist))
+    """Rotation [3, 3] taking +y to `direction`, after a turn about y by `twist` radians."""
+    x, y, z = (float(v) for v in direction)
+    scale = 1 / math.sqrt(x * x + y * y + z * z)
+    x, y, z = x * scale, y * scale, z * scale
+    side = (y, -x, 0.0) if abs(z) < 0.9 else (0.0, z, -y)  # across `direction` and +z or +x
+    scale = 1 / math.sqrt(sum(v * v for v in side))
+    a, b, c = (v * scale for v in side)
+    base = np.array([[a, x, b * z - c * y], [b, y, c * x - a * z], [c, z, a * y - b * x]])
+    return base @ rotation(np.array([0.0, 1.0, 0.0]), np.array(twist)) if twist else base
 
 
 class Skeleton:
@@ -133,9 +144,12 @@ class Skeleton:
     ) -> None:
         """A round cone between two points of the bone's frame; `flat` scales it across."""
         first, last = np.asarray(start, np.float64), np.asarray(end, np.float64)
-        height = max(float(np.linalg.norm(last - first)), 1.05 * abs(radius_start - radius_end) + 1e-3)
-        direction = last - first if np.linalg.norm(last - first) > 1e-6 else np.array([0.0, 1.0, 0.0])
-        linear = aim(direction, twist) @ np.diag([flat[0], 1.0, flat[1]])
+        direction = last - first
+        distance = length(direction)
+        height = max(distance, 1.05 * abs(radius_start - radius_end) + 1e-3)
+        linear = aim(direction if distance > 1e-6 else np.array([0.0, 1.0, 0.0]), twist)
+        if flat != (1.0, 1.0):
+            linear = linear * np.array([flat[0], 1.0, flat[1]])
         self._part(bone, ROUND_CONE, (height, radius_start, radius_end, 0.0), affine(linear, first), look)
 
     def ball(
@@ -148,7 +162,7 @@ class Skeleton:
     ) -> None:
         """An ellipsoid with half axes `radii`."""
         largest = max(radii)
-        linear = (np.eye(3) if turn is None else turn) @ np.diag([r / largest for r in radii])
+        linear = (np.eye(3) if turn is None else turn) * np.array([r / largest for r in radii])
         self._part(bone, BALL, (largest, 0.0, 0.0, 0.0), affine(linear, np.asarray(centre, np.float64)), look)
 
     def box(
@@ -189,35 +203,39 @@ class Skeleton:
 
     def _evaluate(self, phases: np.ndarray) -> np.ndarray:
         count = len(phases)
-        frames: list[np.ndarray] = []
-        for bone in self.bones:
-            linear = np.broadcast_to(bone.rest, (count, 3, 3))
-            for axis, wave in bone.swings:
-                linear = linear @ rotation(axis, wave.at(phases))
-            if bone.spin is not None:
-                linear = linear @ rotation(bone.spin[0], 2 * np.pi * bone.spin[1] * phases)
-            offset = np.broadcast_to(bone.offset, (count, 3))
+        linear = np.repeat(np.stack([b.rest for b in self.bones])[:, None], count, 1)
+        offsets = np.repeat(np.stack([b.offset for b in self.bones])[:, None], count, 1)
+        for bones, axes, angles in self._turns(phases):
+            linear[bones] = linear[bones] @ rotation(axes[:, None], angles)
+        for n, bone in enumerate(self.bones):
             for axis, wave in bone.shifts:
-                offset = offset + wave.at(phases)[:, None] * axis
-            local = affine(linear, offset)
-            frames.append(local if bone.parent < 0 else frames[bone.parent] @ local)
+                offsets[n] += wave.at(phases)[:, None] * axis
+        frames = affine(linear, offsets)
+        for n, bone in enumerate(self.bones):
+            if bone.parent >= 0:
+                frames[n] = frames[bone.parent] @ frames[n]
         if self.squash is not None:
-            factor = 1.0 + self.squash.at(phases)
-            sides = 1.0 / np.sqrt(factor)
-            squash = affine(np.stack([sides, factor, sides], -1)[:, :, None] * np.eye(3), np.zeros((count, 3)))
-            frames = [squash @ f for f in frames]
-        result = []
-        for part in self.parts:
-            stretch = self.bones[part.bone].stretch
-            frame = frames[part.bone]
-            if stretch is not None:
-                factor = 1.0 + stretch.at(phases)
-                sides = 1.0 / np.sqrt(factor)
-                frame = frame @ affine(
-                    np.stack([sides, factor, sides], -1)[:, :, None] * np.eye(3), np.zeros((count, 3))
-                )
-            result.append(frame @ part.frame)
-        return np.stack(result, 1)
+            frames = squeeze(1.0 + self.squash.at(phases)) @ frames
+        for n, bone in enumerate(self.bones):  # parts stretch, bones that hang on them do not
+            if bone.stretch is not None:
+                frames[n] = frames[n] @ squeeze(1.0 + bone.stretch.at(phases))
+        placed = frames[[p.bone for p in self.parts]] @ np.stack([p.frame for p in self.parts])[:, None]
+        return np.moveaxis(placed, 0, 1)
+
+    def _turns(self, phases: np.ndarray) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
+        """First every bone's first swing, then the second ones and so on, then the spins.
+
+        Yields numbers of bones, axes [bone, 3] and angles [bone, phase].
+        """
+        for n in range(max(len(b.swings) for b in self.bones)):
+            bones = [k for k, b in enumerate(self.bones) if len(b.swings) > n]
+            axes, waves = zip(*(self.bones[k].swings[n] for k in bones), strict=True)
+            rows = np.array([(w.amplitude, w.frequency, w.offset, w.bias) for w in waves]).T[..., None]
+            yield bones, np.stack(axes), Wave(*rows).at(phases)
+        spinning = [(k, b.spin) for k, b in enumerate(self.bones) if b.spin is not None]
+        if spinning:
+            turns = np.array([turns for _, (_, turns) in spinning])[:, None]
+            yield [k for k, _ in spinning], np.stack([axis for _, (axis, _) in spinning]), 2 * np.pi * turns * phases
 
     def shapes(self) -> np.ndarray:
         """Shape rows [part, 8] float32 as the kernels read them; the scale column is filled per pose."""

@@ -9,7 +9,7 @@ from lim_cli.data.procedural.skeleton import Skeleton
 
 
 def sdf(shape: ProceduralObject, points: np.ndarray) -> np.ndarray:
-    return shape.pose(0.0)._evaluate(points, shape.pose(0.0), np.zeros(11, np.float32), False)[0]
+    return shape.pose(0.0).sdf(points)
 
 
 @pytest.fixture

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# All five models from nothing, in the order in which they need each other: train_all.sh RUNS [OPTIONS OF lim train]
+# For example: train_all.sh runs --assets my_rigged_glbs --set compile=true
+# A run that was stopped goes on where it was; a finished one is left alone.
+set -euo pipefail
+recipes=$(cd "$(dirname "$0")" && pwd)
+runs=${1:?usage: train_all.sh RUNS [OPTIONS OF lim train]}
+shift
+
+train() {
+    local task=$1
+    shift
+    local resume=()
+    [ ! -d "$runs/$task/state" ] || resume=(--resume)
+    lim train "$task" --config "$recipes/$task.toml" -o "$runs/$task" "${resume[@]}" "$@"
+}
+
+train lrm "$@"
+train canonical_lrm --initial "$runs/lrm/model" "$@"
+train lim --teacher "$runs/lrm/model" "$@"
+train canonical_lim --teacher "$runs/lrm/model" --canonical-teacher "$runs/canonical_lrm/model" "$@"
+train views "$@"

@@ -1,0 +1,96 @@
+"""Ways to interpolate in time, behind one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from lim_cli.core.errors import WeightsError
+from lim_cli.evaluation.cases import Case
+from lim_cli.evaluation.image_interpolation import between
+from lim_cli.models.lim import LIM, InterpolationGuide, state_of
+from lim_cli.models.lrm import LRMOutput
+from lim_cli.models.presets import load_lim
+from lim_cli.stages.networks import Networks
+
+LINEAR, FLOW, ORACLE = "Linear", "DIS flow + LRM", "Oracle (LRM)"
+
+
+class Ends:
+    """What a method is given: both keyframes' views and cameras, and LRM's outputs for them, made once for all."""
+
+    def __init__(self, networks: Networks, case: Case) -> None:
+        self.networks, self.case = networks, case
+
+    @cached_property
+    def source(self) -> LRMOutput:
+        return self.networks.encode(self.case.ends[0], self.case.cameras)
+
+    @cached_property
+    def target(self) -> LRMOutput:
+        return self.networks.encode(self.case.ends[1], self.case.cameras)
+
+
+class Method(Protocol):
+    """An interval and alpha in (0, 1) -> LRM's kind of triplane [3, channel, h, w]."""
+
+    def __call__(self, ends: Ends, alpha: float) -> Tensor: ...
+
+
+def linear(ends: Ends, alpha: float) -> Tensor:
+    """The blend of both ends' triplanes."""
+    return torch.lerp(ends.source.triplane[0], ends.target.triplane[0], alpha)
+
+
+def flow_and_lrm(ends: Ends, alpha: float) -> Tensor:
+    """Every view interpolated as a picture, then LRM."""
+    views = between(ends.case.ends[0], ends.case.ends[1], alpha)
+    return ends.networks.encode(views, ends.case.cameras).triplane[0]
+
+
+def oracle(ends: Ends, alpha: float) -> Tensor:
+    """LRM on the true views at alpha, which no other method is shown."""
+    true = next(middle for middle in ends.case.middles if middle.alpha == alpha)
+    return ends.networks.encode(true.views, ends.case.cameras).triplane[0]
+
+
+class Interpolator:
+    """A LIM (eq. 1)."""
+
+    def __init__(self, lim: LIM) -> None:
+        self._lim = lim
+
+    @torch.no_grad()
+    def __call__(self, ends: Ends, alpha: float) -> Tensor:
+        source = state_of(ends.source)
+        guide = InterpolationGuide(ends.target.image_tokens, source, state_of(ends.target))
+        found = self._lim(source, guide, torch.tensor([alpha], device=source.triplane.device))
+        triplane: Tensor = found.triplane[0]
+        return triplane
+
+
+def interpolators(networks: Networks, more: Mapping[str, Path]) -> dict[str, Method]:
+    """The release's LIM and further ones by name, which read the same LRM.
+
+    LRM is made to give as many block features as the largest needs.
+
+    Raises:
+        WeightsError: a folder holds no LIM, or one of another LRM's shape.
+    """
+    lims = {"LIM": networks.lim, **{name: load_lim(folder, networks.device) for name, folder in more.items()}}
+    width, blocks = networks.lrm.config.width, len(networks.lrm.blocks)
+    for name, lim in lims.items():
+        config = lim.config
+        if config.kind != "rgb" or config.width != width or config.field != networks.lrm.config.field:
+            raise WeightsError(f"The weights of {name} are no LIM of this release's LRM; train it with that teacher.")
+        if config.blocks > blocks:
+            raise WeightsError(f"{name} has {config.blocks} blocks but its LRM only {blocks}; use another release.")
+    needed = max(lim.config.blocks for lim in lims.values())
+    if needed > networks.lrm.config.kept_features:
+        networks.lrm.keep_features(needed)
+    return {name: Interpolator(lim) for name, lim in lims.items()}

@@ -1,0 +1,46 @@
+"""What popular engines make of the kinds of GLB that `write_glb` writes.
+
+Sources, by engine:
+
+three.js and Blender: this project's own checks (tests/viewers) run three.js r170 and Blender 3.4 on every kind.
+Unity: features page of com.unity.cloud.gltfast 6: "the glTF 2.0 specification is fully supported", which takes in morph
+    targets, skins and sparse accessors; KHR_mesh_quantization is among its `ExtensionName` constants.
+Godot: `GLTFDocument` in godotengine/godot, modules/gltf reads morph targets, skins and sparse accessors; the list of
+    `get_supported_gltf_extensions` in pull request 96251 (for 4.4) has no KHR_mesh_quantization, later development
+    versions do. A file that requires an unknown extension is refused.
+Unreal: the 5.4 API reference lists morph targets and skins in GLTFCore and Interchange, and no KHR_mesh_quantization in
+    `GLTF::FAsset::SupportedExtensions`; such files are refused (zeux/meshoptimizer issue 584).
+
+The last three were not run by us: no more is claimed than their own pages say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MORPH, SKIN, SPARSE = "morph targets", "skin", "sparse accessors"
+QUANTIZATION, UNLIT = "KHR_mesh_quantization", "KHR_materials_unlit"
+KNOWN = (MORPH, SKIN, SPARSE, QUANTIZATION, UNLIT)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """exceptions: what it does with the features it does not simply read."""
+
+    name: str
+    exceptions: dict[str, str] = field(default_factory=dict)
+
+
+ENGINES = (
+    Engine("three.js r170"),
+    Engine("Blender 3.4"),
+    Engine("Unity glTFast 6"),
+    Engine("Godot 4", {QUANTIZATION: "not up to 4.4"}),
+    Engine("Unreal 5", {QUANTIZATION: "not up to 5.4", SPARSE: "not stated"}),
+)
+
+
+def acceptance(features: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """engine -> feature -> "yes" or what it does instead, for those of `features` that are `KNOWN`."""
+    judged = [feature for feature in features if feature in KNOWN]
+    return {engine.name: {feature: engine.exceptions.get(feature, "yes") for feature in judged} for engine in ENGINES}

@@ -1,0 +1,79 @@
+"""Methods on one interval of the tiny release, and Table 1 made from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lim_cli.core.config import to_plain
+from lim_cli.core.errors import WeightsError
+from lim_cli.evaluation.cases import Case, procedural_cases
+from lim_cli.evaluation.interpolation import compare
+from lim_cli.evaluation.methods import FLOW, LINEAR, ORACLE, Ends, flow_and_lrm, interpolators, linear, oracle
+from lim_cli.models.checkpoints import save_model
+from lim_cli.models.lim import LIM
+from lim_cli.models.presets import lim_config
+from lim_cli.stages.intervals import Interval
+from lim_cli.stages.networks import Networks
+
+
+@pytest.fixture(scope="module")
+def networks(tiny_weights: Path) -> Networks:
+    return Networks("cpu", weights=tiny_weights)
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    return next(procedural_cases(1, gap=0.3))
+
+
+@pytest.fixture(scope="module")
+def ends(networks: Networks, case: Case) -> Ends:
+    return Ends(networks, case)
+
+
+def test_linear_is_the_mean_of_the_ends_and_the_oracle_sees_the_middle(ends: Ends, networks: Networks) -> None:
+    assert ends.source is ends.source  # encoded once
+    mean = (ends.source.triplane[0] + ends.target.triplane[0]) / 2
+    torch.testing.assert_close(linear(ends, 0.5), mean)
+    true = networks.encode(ends.case.middles[0].views, ends.case.cameras).triplane[0]
+    torch.testing.assert_close(oracle(ends, 0.5), true)
+    assert float((flow_and_lrm(ends, 0.5) - true).abs().mean()) < float((linear(ends, 0.5) - true).abs().mean())
+
+
+def test_lim_is_what_a_reconstruction_uses(ends: Ends, networks: Networks) -> None:
+    found = interpolators(networks, {})["LIM"](ends, 0.3)
+    torch.testing.assert_close(found, Interval(networks, ends.source, ends.target).triplane(0.3))
+
+
+def fresh_lim(folder: Path, blocks: int, kind: str = "rgb") -> Path:
+    config = lim_config("tiny", kind, blocks=blocks)  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    save_model(folder, LIM(config), to_plain(config))
+    return folder
+
+
+def test_a_lim_of_more_blocks_gets_as_many_features(tiny_weights: Path, tmp_path: Path, case: Case) -> None:
+    networks = Networks("cpu", weights=tiny_weights)
+    assert networks.lrm.config.kept_features < 3 <= len(networks.lrm.blocks)
+    deep = interpolators(networks, {"deep": fresh_lim(tmp_path / "deep", 3)})["deep"]
+    ends = Ends(networks, case)
+    torch.testing.assert_close(deep(ends, 0.25), linear(ends, 0.25), atol=1e-4, rtol=1e-4)  # a fresh warp head blends
+    with pytest.raises(WeightsError, match="4 blocks"):
+        interpolators(networks, {"x": fresh_lim(tmp_path / "x", 4)})
+    with pytest.raises(WeightsError, match="no LIM of this release"):
+        interpolators(networks, {"x": fresh_lim(tmp_path / "y", 2, "canonical")})
+
+
+def test_table_1_has_every_row_and_a_lim_given_twice_scores_twice_the_same(networks: Networks, case: Case) -> None:
+    found = compare(networks, [case], more={"again": networks.release / "lim"}, samples=24)
+    ((group, table),) = found.result.items()
+    assert group == "procedural, gap 0.3, alpha 0.5"
+    assert list(table) == [LINEAR, FLOW, "LIM", "again", ORACLE]
+    assert table["again"] == table["LIM"] != table[LINEAR]
+    assert found.columns == ["truth", *table]
+    assert len(found.strip) == 1
+    assert len(found.strip[0].pictures) == 6
+    assert any("times as long" in note for note in found.notes)

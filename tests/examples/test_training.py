@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lim_cli.cli.train import resolve
+
+ROOT = Path(__file__).parents[2]
+RECIPES = ROOT / "examples" / "training"
+TASKS = ["lrm", "canonical_lrm", "lim", "canonical_lim", "views"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_recipes_are_settings_of_the_trainer(task: str) -> None:
+    assert f'task = "{task}"' in (RECIPES / f"{task}.toml").read_text()
+    config = resolve(task, RECIPES / f"{task}.toml", {"teacher": "a", "canonical_teacher": "b"}, [])
+    assert config.task == task
+    assert config.minutes is not None
+
+
+@pytest.mark.slow
+def test_all_models_are_trained_in_order_and_again_from_where_they_were(tmp_path: Path) -> None:
+    lim = tmp_path / "bin" / "lim"
+    lim.parent.mkdir()
+    lim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lim_cli "$@"\n')
+    lim.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{lim.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    small = ["--preset", "tiny", "--minutes", "0.02", "--batch-size", "2", "--workers", "0", "--device", "cpu"]
+    sizes = [part for s in ("rays=16", "points=64", "surface=16", "evaluate_samples=2") for part in ("--set", s)]
+    command = [str(RECIPES / "train_all.sh"), str(tmp_path / "runs"), *small, *sizes]
+    for _ in range(2):
+        subprocess.run(command, env=environment, check=True, timeout=600)
+        assert all((tmp_path / "runs" / task / "model" / "model.safetensors").is_file() for task in TASKS)

@@ -1,0 +1,51 @@
+"""The likeness of a textured track to pictures of itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from bending_bar import bar_mesh, bending_bar
+
+from lim_cli.artifacts.store import ViewsArtifact
+from lim_cli.core.camera import orbit_cameras
+from lim_cli.export.preview import iterate_preview
+from lim_cli.geometry.mesh import TexturedTrack
+from lim_cli.geometry.uv_atlas import unwrap
+from lim_cli.stages.agreement import input_psnr_fg, silhouette_iou
+
+SIZE = (128, 128)
+
+
+def shot(textured: TexturedTrack) -> ViewsArtifact:
+    """Two views of every time, as an input that the track explains perfectly."""
+    cameras = orbit_cameras([0.0, 90.0], elevation=10.0, field_of_view=40.0, distance=3.0, size=SIZE)
+    white = replace(textured, texture=np.full_like(textured.texture, 255))
+    rgba = np.zeros((len(textured.track.times), 2, *SIZE, 4), np.uint8)
+    for view in range(2):
+        for n, picture in enumerate(iterate_preview(textured, cameras[view : view + 1], SIZE, (0, 0, 0))):
+            rgba[n, view, ..., :3] = picture
+        for n, picture in enumerate(iterate_preview(white, cameras[view : view + 1], SIZE, (0, 0, 0))):
+            rgba[n, view, ..., 3] = picture[..., 0]
+    return ViewsArtifact(rgba, cameras, textured.track.times, "posed", np.eye(4))
+
+
+def test_a_track_is_like_its_own_pictures_and_a_wrong_colour_or_pose_is_not() -> None:
+    textured = bending_bar(*unwrap(bar_mesh(), 256), frames=8, fps=10.0)
+    views = shot(textured)
+    own = input_psnr_fg(textured, views, None)
+    assert own > 22  # one ray a pixel against four
+    shifted = replace(textured, texture=(255 - textured.texture).astype(np.uint8))
+    assert input_psnr_fg(shifted, views, None) < 10
+    still = replace(textured, track=replace(textured.track, vertices=textured.track.vertices[[0] * 8]))
+    assert input_psnr_fg(still, views, None) < own - 6
+    assert silhouette_iou(textured.track, views, None) > 0.95 > silhouette_iou(textured.track, views, None, still=True)
+
+
+def test_a_known_error_gives_the_known_decibels() -> None:
+    textured = bending_bar(*unwrap(bar_mesh(), 256), frames=2, fps=10.0)
+    grey = replace(textured, texture=np.full_like(textured.texture, 100))
+    views = shot(grey)
+    darker = replace(grey, texture=np.full_like(textured.texture, 75))
+    assert input_psnr_fg(darker, views, None) == pytest.approx(-20 * np.log10(25 / 255), abs=0.3)
