@@ -67,13 +67,17 @@ def bench(
     from lim_cli.core.files import atomic_path, hash_tree
     from lim_cli.core.matmul import matmul_rates
     from lim_cli.evaluation import stage_costs
-    from lim_cli.stages.config import ReconstructConfig
-    from lim_cli.stages.ingest import IngestConfig
+    from lim_cli.stages.config import IngestConfig, ReconstructConfig, TextureConfig, TrackConfig
     from lim_cli.stages.networks import Networks
 
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
     settings = {"end": end, "fps": fps, "vertices": vertices, "texture_size": texture_size}
-    config = ReconstructConfig(fps=fps, vertices=vertices, texture_size=texture_size, ingest=IngestConfig(end=end))
+    config = ReconstructConfig(
+        fps=fps,
+        ingest=IngestConfig(end=end),
+        track=TrackConfig(vertices=vertices),
+        texture=TextureConfig(size=texture_size),
+    )
     where = choose_device(device)
     networks = Networks(where, weights=weights, release=release, needs=needs)
     with sink.task("Measuring matrix products"):

@@ -88,7 +88,7 @@ def measure_stages(
         with stage("texture"):
             chain.texture()
         with stage("export"):
-            write_result(chain.steps, run.path / "bench.glb", config.export("bench"))
+            write_result(chain.steps, run.path / "bench.glb", config.export)
     return {**costs, "total": _total(costs, matmul)}
 
 

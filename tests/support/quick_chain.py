@@ -6,35 +6,31 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lim_cli.cli.settings import resolve
 from lim_cli.stages.chain import ReconstructResult, reconstruct
-from lim_cli.stages.config import ReconstructConfig
-from lim_cli.stages.track import TrackConfig
 
-SETTINGS: dict[str, Any] = {"fps": 24.0, "keyframe_stride": 1, "texture_size": 64, "vertices": 200}
-
-
-class QuickConfig(ReconstructConfig):
-    """Options of a run of about a second."""
-
-    @property
-    def track(self) -> TrackConfig:
-        return TrackConfig(
-            vertices=self.vertices,
-            resolution=40,
-            step_resolution=28,
-            samples=2_000,
-            level=0.0,
-            evaluations=1,
-            iterations=2,
-            outline_rounds=2,
-        )
+SETTINGS: dict[str, Any] = {
+    "fps": 24.0,
+    "keyframe_stride": 1,
+    "texture_size": 64,
+    "vertices": 200,
+    "track": {
+        "resolution": 40,
+        "step_resolution": 28,
+        "samples": 2_000,
+        "level": 0.0,
+        "evaluations": 1,
+        "iterations": 2,
+        "outline_rounds": 2,
+    },
+}
 
 
 def reconstruct_quickly(
     clip: Path, folder: Path, weights: Path, *, fresh: bool = False, **change: Any
 ) -> ReconstructResult:
     """One reconstruction; its run folder `run` and its GLB `out/a.glb` lie in `folder`. change: of `SETTINGS`."""
-    config = QuickConfig(**{**SETTINGS, **change})
+    config = resolve([("", {**SETTINGS, **change})]).config
     output, run = folder / "out" / "a.glb", folder / "run"
     return reconstruct(clip, output, config, workdir=run, weights=weights, fresh=fresh)
 
