@@ -8,6 +8,8 @@ import pytest
 from bending_bar import curvature_at
 from user_models import bar_model, tracked_bar
 
+from lim_cli.artifacts.manifest import Manifest
+from lim_cli.artifacts.run_folder import RunFolder
 from lim_cli.artifacts.store import TrackArtifact, ViewsArtifact
 from lim_cli.cli.main import run
 from lim_cli.core.camera import orbit_cameras
@@ -17,9 +19,10 @@ from lim_cli.core.camera import orbit_cameras
 def run_folder(tmp_path: Path) -> Path:
     cameras = orbit_cameras([0.0], elevation=0, field_of_view=40, distance=4, size=(8, 8))
     views = ViewsArtifact(np.zeros((1, 1, 8, 8, 4), np.uint8), cameras, np.zeros(1), "posed", np.eye(4))
-    for name, artifact in (("10_views", views), ("40_track", TrackArtifact(tracked_bar(3)))):
-        (tmp_path / "run" / name).mkdir(parents=True)
-        artifact.save(tmp_path / "run" / name)
+    with RunFolder(tmp_path / "run") as folder:
+        for stage, artifact in (("views", views), ("track", TrackArtifact(tracked_bar(3)))):
+            with folder.store(Manifest(stage, 1, {}, {}, {}, seed=0)) as pieces:
+                artifact.save(pieces.folder)
     return tmp_path / "run"
 
 

@@ -56,9 +56,11 @@ def test_a_stored_configuration_comes_back(tmp_path: Path) -> None:
 
 
 def test_another_input_or_output_leaves_the_stored_results_alone() -> None:
-    stored: tuple[str, dict[str, Any]] = ("a.json", {"input": "x.mp4", "output": "a.glb", "preview": "a.mp4"})
+    results = {"output": "a.glb", "preview": "a.mp4", "sheet": "a.png"}
+    stored: tuple[str, dict[str, Any]] = ("a.json", {"input": "x.mp4", **results})
     assert resolve([stored, ("", {"input": ["y.mp4"]})]).command.output is None
-    assert resolve([stored, ("", {"output": "b.glb"})]).command.preview is None
+    elsewhere = resolve([stored, ("", {"output": "b.glb"})]).command
+    assert (elsewhere.preview, elsewhere.sheet) == (None, None)
     assert resolve([stored]).command.preview == "a.mp4"
     assert resolve([("lim.toml", {"preview": "p.mp4"}), ("", {"output": "b.glb"})]).command.preview == "p.mp4"
 

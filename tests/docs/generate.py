@@ -13,6 +13,7 @@ import re
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,8 @@ def parameters(function: Any) -> tuple[list[Parameter], list[Parameter]]:
     arguments: list[Parameter] = []
     options: list[Parameter] = []
     for name, parameter in inspect.signature(function).parameters.items():
+        if hints[name] is typer.Context:  # typer's own, not the user's
+            continue
         kind, info = typing.get_args(hints[name])
         if getattr(info, "hidden", False):
             continue
@@ -128,6 +131,8 @@ def _values(kind: Any, info: Any) -> str:
     inner = [a for a in typing.get_args(kind) if a is not type(None)]
     if typing.get_origin(kind) is typing.Literal:
         return " or ".join(map(str, inner))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return " or ".join(str(choice.value) for choice in kind)
     if inner:
         return _values(inner[0], info)
     word = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}[kind]
