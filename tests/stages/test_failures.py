@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from clips import disc_clip
-from quick_chain import SETTINGS, QuickConfig
+from quick_chain import quick_config
 from tiny_release import cached_weights
 
 from lim_cli.artifacts.manifest import Manifest
@@ -49,7 +49,7 @@ def spoil(networks: Networks, model: str) -> None:
 def test_nan_is_refused_with_the_stages_name(clip: Path, tmp_path: Path, model: str, stage: str) -> None:
     networks = Networks(weights=cached_weights())
     with RunFolder(tmp_path) as run:
-        chain = Chain(run, clip, QuickConfig(**{**SETTINGS, "fps": 48.0}), networks)
+        chain = Chain(run, clip, quick_config(fps=48.0), networks)
         if stage == "texture":
             chain.track()
         spoil(networks, model)

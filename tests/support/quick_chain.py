@@ -8,6 +8,7 @@ from typing import Any
 
 from lim_cli.cli.settings import resolve
 from lim_cli.stages.chain import ReconstructResult, reconstruct
+from lim_cli.stages.config import ReconstructConfig
 
 SETTINGS: dict[str, Any] = {
     "fps": 24.0,
@@ -26,11 +27,16 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+def quick_config(**change: Any) -> ReconstructConfig:
+    """Options of a run of about a second. change: of `SETTINGS`."""
+    return resolve([("", {**SETTINGS, **change})]).config
+
+
 def reconstruct_quickly(
     clip: Path, folder: Path, weights: Path, *, fresh: bool = False, **change: Any
 ) -> ReconstructResult:
     """One reconstruction; its run folder `run` and its GLB `out/a.glb` lie in `folder`. change: of `SETTINGS`."""
-    config = resolve([("", {**SETTINGS, **change})]).config
+    config = quick_config(**change)
     output, run = folder / "out" / "a.glb", folder / "run"
     return reconstruct(clip, output, config, workdir=run, weights=weights, fresh=fresh)
 
