@@ -34,7 +34,7 @@ def test_the_readme_s_main_job_reconstructs_the_shipped_clip(tmp_path: Path) -> 
     result = json.loads(done.stdout)
     assert result["silhouette_iou"] > 0.7
     assert result["frames"] > 8
-    assert [p.name for p in tmp_path.iterdir()] == ["out.glb"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.config.json", "out.glb"]
 
 
 def test_shipped_weights_are_the_listed_ones() -> None:

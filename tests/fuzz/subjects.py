@@ -280,8 +280,8 @@ def artifacts() -> list[Subject]:
     manifest = Manifest("track", 1, {"track": {"vertices": 100}, "fps": 30.0}, {"a": "0" * 64}, {"lrm": "1" * 64}, 0)
 
     def run(folder: Path) -> None:
-        with RunFolder(folder / "run") as opened, opened.store(manifest) as stage:
-            save_arrays(stage, {"times": times})
+        with RunFolder(folder / "run") as opened, opened.store(manifest) as pieces:
+            save_arrays(pieces.folder, {"times": times})
         (folder / "run" / ".lock").unlink()
 
     def read_run(folder: Path) -> None:
