@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 SOLID = 0.5
 SOFTEST, HARDEST = 0.3, 0.6
+OPPOSITE = 2
 OPPOSITE_SHARE, SIDE_SHARE = 0.5, 0.4
 DEPTH_OF_THICKNESS = 1.3
 EDGE = 4.0 / 128
@@ -20,6 +21,7 @@ LARGEST_GAIN = 6.0
 SMALLEST_SHARE = 0.02
 CLOSING = 7
 ROWS = 2.0
+SOFTNESS = 6.0 / 128
 KEPT = 0.5
 
 
@@ -29,7 +31,8 @@ def harmonised(made: np.ndarray) -> np.ndarray:
     for view in range(1, made.shape[1]):
         for k in range(len(made)):
             result[k, view] = in_one_piece(with_height_of(result[k, view], made[k, 0]))
-        result[:, view] = with_rows_of(result[:, view], made[:, 0])
+        lend = with_mirrored_colours if view == OPPOSITE else with_rows_of
+        result[:, view] = lend(result[:, view], made[:, 0])
     return result
 
 
@@ -41,7 +44,7 @@ def with_expected_outlines(made: np.ndarray) -> np.ndarray:
     """
     result = made.copy()
     front = made[:, 0, 3]
-    result[:, 2, 3] += OPPOSITE_SHARE * (front[..., ::-1] - made[:, 2, 3])
+    result[:, OPPOSITE, 3] += OPPOSITE_SHARE * (front[..., ::-1] - made[:, OPPOSITE, 3])
     width = front.shape[-1]
     rows = 3.0 / 128 * len(front[0])
     seen = gaussian_filter1d((front > SOLID).any(-1).astype(np.float32), rows / 3, axis=-1)
@@ -98,6 +101,20 @@ def in_one_piece(rgba: np.ndarray) -> np.ndarray:
     source[nearest.reshape(-1)[flat]] = flat
     colour = rgba[:3].reshape(3, -1)[:, source[nearest]]
     return np.concatenate([colour, np.where(soft, closed, 0)[None]]).astype(np.float32)
+
+
+def with_mirrored_colours(views: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Views [keyframe, 4, h, w] from behind in the reference's colours, mirrored and so soft that no face shows."""
+    result = views.copy()
+    for k, theirs in enumerate(reference):
+        weight = np.where(theirs[3:] > SOLID, theirs[3:], 0)
+        if weight.any():
+            sums = np.concatenate([theirs[:3] * weight, weight])  # [4, h, w]
+            near = gaussian_filter(sums, (0, *2 * [SOFTNESS * sums.shape[2]]))
+            far = sums.sum((1, 2), keepdims=True) / sums[3].size  # where the object is not
+            mixed = near + 1e-3 * far
+            result[k, :3] = (mixed[:3] / mixed[3])[..., ::-1]
+    return result
 
 
 def with_rows_of(views: np.ndarray, reference: np.ndarray) -> np.ndarray:

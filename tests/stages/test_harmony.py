@@ -10,6 +10,7 @@ from lim_cli.stages.harmony import (
     row_thickness,
     with_expected_outlines,
     with_height_of,
+    with_mirrored_colours,
     with_rows_of,
 )
 
@@ -59,6 +60,17 @@ def test_rows_are_as_thick_as_the_discs_that_fit_in() -> None:
     assert abs(found[30] - 20) < 1.5
     assert found[10] == 0
     assert 5 < found[21] < 14
+
+
+def test_the_back_takes_the_fronts_colours_mirrored() -> None:
+    front = disc((0.9, 0.1, 0.1))
+    front[:3, :, 32:] = front[3:, :, 32:] * np.array([0.1, 0.1, 0.9])[:, None, None]  # blue on the right
+    behind = with_mirrored_colours(disc((0.5, 0.5, 0.5))[None], front[None])[0]
+    np.testing.assert_allclose(behind[:3, 32, 16], (0.1, 0.1, 0.9), atol=0.02)
+    np.testing.assert_allclose(behind[:3, 32, 48], (0.9, 0.1, 0.1), atol=0.02)
+    assert abs(behind[0, 32, 32] - 0.5) < 0.1  # no sharp edge between
+    assert np.isfinite(behind).all()
+    np.testing.assert_array_equal(with_mirrored_colours(behind[None], 0 * front[None])[0], behind)  # nothing to take
 
 
 def test_the_input_view_is_never_touched() -> None:
