@@ -65,7 +65,7 @@ def compare_tracking(networks: Networks, cases: Iterable[TracedCase], *, progres
             task.advance()
     notes = [
         f"Pictures are those of steps {', '.join(map(str, SHOWN_STEPS))}; all rows share first mesh and colours.",
-        f"'{OURS}' also fits the mesh's outline to the input's mattes, which '{NEAREST}' does not use after step 1.",
+        f"'{OURS}' also follows the input's pixels and mattes, which '{NEAREST}' does not use after step 1.",
     ]
     return Report(tables(scores), notes=notes, cases=singles, columns=["truth", OURS, NEAREST, STILL], strip=rows)
 
