@@ -50,7 +50,7 @@ class RunFolder:
             raise InputError(
                 f"Another run is working in {self.path}; wait for it or choose another --workdir."
             ) from None
-        except (OSError, NotImplementedError) as error:
+        except (OSError, NotImplementedError) as error:  # the latter: a file system without locks
             reason = getattr(error, "strerror", None) or str(error)
             raise OutputError(f"Cannot work in {self.path} ({reason}); choose another --workdir.") from error
         return self

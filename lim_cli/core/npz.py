@@ -32,7 +32,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         ValueError,
         KeyError,
         EOFError,
-        NotImplementedError,
+        NotImplementedError,  # zipfile, of a compression it does not know
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
