@@ -11,8 +11,9 @@ from typing import Any
 
 import lim_cli
 from lim_cli.cli.jobs import STDIN, Job
+from lim_cli.cli.option_layers import RECORD
 from lim_cli.cli.preflight import MODELS, is_posed
-from lim_cli.cli.settings import RECORD, Settings, absolute_folder
+from lim_cli.cli.settings import Settings, absolute_folder
 from lim_cli.core.config import to_plain
 from lim_cli.core.files import atomic_path, hash_file, hash_json, hash_tree
 from lim_cli.models.releases import weight_hash

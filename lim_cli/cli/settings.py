@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lim_cli.cli.option_layers import merge, parse_set, read_file
 from lim_cli.core.config import from_plain, hint_for, leaf_paths
 from lim_cli.core.errors import ConfigError
 from lim_cli.stages.config import ALIGNMENTS, OPTION_PATHS, ReconstructConfig
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     import typer
 
 DEFAULT_FILE = Path("lim.toml")
-RECORD = "record"
-"""Table of a stored configuration that says what came of it; no options."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Settings:
             command.pop("preview", None)
             command.pop("sheet", None)
         command |= own
-        _merge(nested, table)
+        merge(nested, table)
     return Settings(from_plain(CommandConfig, command), from_plain(ReconstructConfig, nested))
 
 
@@ -116,42 +113,6 @@ def asked_for(context: typer.Context) -> dict[str, Any]:
         if name in known and source is not None and source.name == "COMMANDLINE":
             typed[name] = str(value) if isinstance(value, Path) else value
     return typed
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """The options of a .toml or .json file.
-
-    Raises:
-        ConfigError: it is absent, or no table in one of these formats.
-    """
-    if path.suffix.lower() not in (".toml", ".json"):
-        raise ConfigError(f"--config {path} must end in .toml or .json.")
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
-    except OSError as error:
-        raise ConfigError(f"--config {path} cannot be read: {error.strerror}.") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} cannot be understood: {' '.join(str(error).split())}.") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path} must hold a table of options.")
-    return {name: value for name, value in values.items() if name != RECORD}
-
-
-def parse_set(text: str) -> dict[str, Any]:
-    """ "track.stiffness=3" -> {"track": {"stiffness": "3"}}.
-
-    Raises:
-        ConfigError: it has not this form.
-    """
-    path, equals, value = text.partition("=")
-    names = [name.strip() for name in path.split(".")]
-    if not equals or not all(names):
-        raise ConfigError(f"--set takes NAME=VALUE, such as track.stiffness=3, got {text!r}.")
-    table: Any = value.strip()
-    for name in reversed(names):
-        table = {name: table}
-    return dict(table)
 
 
 def absolute_folder(text: str) -> str:
@@ -170,9 +131,9 @@ def _sorted_out(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
             own[key] = [value] if key == "input" and isinstance(value, str) else value
         elif key in OPTION_PATHS:
             for path in OPTION_PATHS[key]:
-                _merge(nested, _table(path, value))
+                merge(nested, _table(path, value))
         elif key in tables:
-            _merge(nested, {key: value})
+            merge(nested, {key: value})
         else:
             known = list(dict.fromkeys([*OPTION_PATHS, *names, *tables, *leaf_paths(ReconstructConfig)]))
             raise ConfigError(f"Unknown option '{key}'.{hint_for(key, known)}")
@@ -188,12 +149,3 @@ def _plain_names(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _table(path: str, value: Any) -> dict[str, Any]:
     head, _, rest = path.partition(".")
     return {head: _table(rest, value) if rest else value}
-
-
-def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Values replace those of `into`, table by table."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value

@@ -29,7 +29,8 @@ def train(
         typer.Option("--output", "-o", help="The folder of the run: model/, state/, log.jsonl.", show_default=False),
     ],
     config: Annotated[
-        Path | None, typer.Option(help="A TOML file of settings; options here go before it.", show_default=False)
+        Path | None,
+        typer.Option(help="A .toml or .json file of settings; options go before it.", show_default=False),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="paper, small or tiny.", show_default="small")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the schedule.", min=1, show_default="10000")] = None,
@@ -108,39 +109,23 @@ def train(
         sink.result({"output": str(output), "processes": processes, "evaluation": result}, [json.dumps(result)])
 
 
-def resolve(task: str, file: Path | None, options: dict[str, Any], settings: list[str]) -> TrainConfig:
-    """The run's configuration: the preset's recipe, then the TOML file, then options, then --set.
+def resolve(task: str, file: Path | None, options: dict[str, Any], sets: list[str]) -> TrainConfig:
+    """The run's configuration: the preset's recipe, then the file, then --set, then options.
 
     Raises:
         ConfigError: a key or value that does not fit; the nearest key is named.
     """
-    from lim_cli.core.config import from_plain, replace_path, to_plain
-    from lim_cli.core.errors import ConfigError
+    from lim_cli.cli.option_layers import merge, parse_set, read_file
+    from lim_cli.core.config import from_plain
     from lim_cli.training.config import TrainConfig, recipe
 
-    values = {**(_read(file) if file is not None else {}), "task": task, **options}
-    values = {**recipe(str(values.get("preset"))), **values}
-    config = from_plain(TrainConfig, values)
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set takes KEY=VALUE, got {text!r}.")
-        config = replace_path(config, key.strip(), value.strip())
-    return from_plain(TrainConfig, to_plain(config))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    import tomllib
-
-    from lim_cli.core.errors import ConfigError
-
-    try:
-        with open(path, "rb") as stream:
-            return tomllib.load(stream)
-    except FileNotFoundError as error:
-        raise ConfigError(f"There is no settings file {path}.") from error
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not a TOML file: {error}.") from error
+    asked: dict[str, Any] = {}
+    for values in (read_file(file) if file is not None else {}, *map(parse_set, sets), {**options, "task": task}):
+        merge(asked, values)
+    whole: dict[str, Any] = {}
+    merge(whole, recipe(str(asked.get("preset"))))
+    merge(whole, asked)
+    return from_plain(TrainConfig, whole)
 
 
 def _folder(option: str, path: Path | None) -> str | None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lim_cli.cli.settings import parse_set, read_file, resolve
+from lim_cli.cli.option_layers import parse_set, read_file
+from lim_cli.cli.settings import resolve
 from lim_cli.core.config import leaf_paths, to_plain
 from lim_cli.core.errors import ConfigError
 from lim_cli.stages.config import OPTION_PATHS, RANGES, ReconstructConfig
