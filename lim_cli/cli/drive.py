@@ -15,13 +15,21 @@ app = options.new_app()
 
 @app.command()
 def drive(
+    context: typer.Context,
     run: options.RunArgument,
-    mesh: Annotated[
-        Path, typer.Option("--mesh", help="Your model: .glb, .gltf, .obj, .ply or .stl.", show_default=False)
-    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .glb to write.", show_default=False)],
+    mesh: Annotated[
+        Path | None,
+        typer.Option(
+            "--mesh",
+            help="Your model: .glb, .gltf, .obj, .ply or .stl. Required, here or in a file of options.",
+            show_default=False,
+        ),
+    ] = None,
     mesh_frame: options.MeshFrameOption = None,
     mesh_align: options.MeshAlignOption = "auto",
+    config: options.ConfigOption = None,
+    set_: options.SetOption = None,
     json_: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -34,19 +42,25 @@ def drive(
     Example: lim drive RUN --mesh dog.glb -o moving_dog.glb
     """
     from lim_cli.cli.preflight import check_glb, check_mesh_options, check_run
+    from lim_cli.cli.settings import read_settings
+    from lim_cli.core.errors import ConfigError
 
+    command = read_settings(context, config, set_).command
     check_run(run)
     check_glb(output)
-    check_mesh_options(mesh, mesh_align)
+    if command.mesh is None:
+        raise ConfigError("There is no model to move; give --mesh MODEL, or mesh in a file of options.")
+    model = Path(command.mesh)
+    check_mesh_options(model, command.mesh_align)
 
     from lim_cli.core.config import to_plain
     from lim_cli.stages import drive as stage
     from lim_cli.stages.steps import Steps, existing_run
 
-    config = options.drive_config(mesh, mesh_align, mesh_frame)
+    drive_config = options.drive_config(model, command.mesh_align, command.mesh_frame)
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
     with existing_run(run) as folder:
         steps = Steps(folder, progress=sink)
-        info = stage.run(steps.load_track(), steps.load_views(), config, output, progress=sink)
+        info = stage.run(steps.load_track(), steps.load_views(), drive_config, output, progress=sink)
     plain = {"output": str(output), **to_plain(info), "path": str(output)}
     sink.result(plain, [f"{key}: {value}" for key, value in plain.items()])

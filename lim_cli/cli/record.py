@@ -16,6 +16,7 @@ from lim_cli.cli.preflight import MODELS, is_posed
 from lim_cli.cli.settings import Settings, absolute_folder
 from lim_cli.core.config import to_plain
 from lim_cli.core.files import atomic_path, hash_file, hash_json, hash_tree
+from lim_cli.data.model_files import hash_model
 from lim_cli.models.releases import weight_hash
 
 RUN_NAME = "config.json"
@@ -40,7 +41,7 @@ def describe(job: Job, path: Path, settings: Settings, release: Path) -> dict[st
         hashes["matte"] = hash_tree(Path(config.ingest.matte))
     command = settings.command
     if command.mesh is not None:
-        hashes["mesh"] = hash_file(Path(command.mesh))
+        hashes["mesh"] = hash_model(Path(command.mesh))
     models = {name: _weight_hash(release / name) for name in MODELS}
     if not is_posed(path):
         other = config.views_model

@@ -19,8 +19,8 @@ import numpy as np
 
 from lim_cli.core.errors import InputError
 from lim_cli.core.files import atomic_path
+from lim_cli.export.glb_file import BINARY_CHUNK, JSON_CHUNK, pack_glb
 
-_MAGIC, _VERSION, _JSON, _BIN = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
 _FLOAT, _ARRAY_BUFFER = 5126, 34962
 _KINDS = {1: "SCALAR", 3: "VEC3"}
 
@@ -89,7 +89,7 @@ def write_driven_glb(
     document["animations"] = [{"name": "motion", "channels": channels, "samplers": samplers}]
     _refer_from(document, source.parent, path.parent)
     with atomic_path(path) as partial:
-        partial.write_bytes(_pack(document, editor.finish()))
+        partial.write_bytes(pack_glb(document, editor.finish()))
 
 
 def read_document(path: Path) -> tuple[dict[str, Any], bytes]:
@@ -108,7 +108,7 @@ def read_document(path: Path) -> tuple[dict[str, Any], bytes]:
             length, kind = struct.unpack_from("<II", data, at)
             chunks.setdefault(kind, data[at + 8 : at + 8 + length])
             at += 8 + length
-        return dict(json.loads(chunks[_JSON])), chunks.get(_BIN, b"")
+        return dict(json.loads(chunks[JSON_CHUNK])), chunks.get(BINARY_CHUNK, b"")
     except (OSError, ValueError, KeyError, struct.error) as error:
         raise InputError(f"Cannot read {path} as glTF: {error}. Export it again as glTF 2.0 binary.") from error
 
@@ -187,12 +187,3 @@ def _refer_from(document: dict[str, Any], old: Path, new: Path) -> None:
         if uri is not None and not uri.startswith("data:") and "://" not in uri:
             target = os.path.relpath(old.resolve() / unquote(uri), new.resolve())
             entry["uri"] = quote(Path(target).as_posix())
-
-
-def _pack(document: dict[str, Any], blob: bytes) -> bytes:
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    blob += b"\0" * (-len(blob) % 4)
-    total = 12 + 8 + len(text) + 8 + len(blob)
-    head = struct.pack("<III", _MAGIC, _VERSION, total)
-    return b"".join([head, struct.pack("<II", len(text), _JSON), text, struct.pack("<II", len(blob), _BIN), blob])

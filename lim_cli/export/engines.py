@@ -4,12 +4,14 @@ Sources, by engine:
 
 three.js and Blender: this project's own checks (tests/viewers) run three.js r170 and Blender 3.4 on every kind.
 Unity: features page of com.unity.cloud.gltfast 6: "the glTF 2.0 specification is fully supported", which takes in morph
-    targets, skins and sparse accessors; KHR_mesh_quantization is among its `ExtensionName` constants.
-Godot: `GLTFDocument` in godotengine/godot, modules/gltf reads morph targets, skins and sparse accessors; the list of
-    `get_supported_gltf_extensions` in pull request 96251 (for 4.4) has no KHR_mesh_quantization, later development
-    versions do. A file that requires an unknown extension is refused.
+    targets, skins and sparse accessors; KHR_mesh_quantization is among its `ExtensionName` constants. Triangle strips
+    came with 6.8 (atteneder/glTFast issue 316).
+Godot: `GLTFDocument` in godotengine/godot, modules/gltf reads morph targets, skins, sparse accessors and triangle
+    strips; the list of `get_supported_gltf_extensions` in pull request 96251 (for 4.4) has no KHR_mesh_quantization,
+    later development versions do. A file that requires an unknown extension is refused.
 Unreal: the 5.4 API reference lists morph targets and skins in GLTFCore and Interchange, and no KHR_mesh_quantization in
-    `GLTF::FAsset::SupportedExtensions`; such files are refused (zeux/meshoptimizer issue 584).
+    `GLTF::FAsset::SupportedExtensions`; such files are refused (zeux/meshoptimizer issue 584). Triangle strips are
+    among its `FPrimitive::SupportedModes` from 5.4 on.
 
 The last three were not run by us: no more is claimed than their own pages say.
 """
@@ -18,9 +20,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-MORPH, SKIN, SPARSE = "morph targets", "skin", "sparse accessors"
+MORPH, SKIN, SPARSE, STRIPS = "morph targets", "skin", "sparse accessors", "triangle strips"
 QUANTIZATION, UNLIT = "KHR_mesh_quantization", "KHR_materials_unlit"
-KNOWN = (MORPH, SKIN, SPARSE, QUANTIZATION, UNLIT)
+KNOWN = (MORPH, SKIN, SPARSE, STRIPS, QUANTIZATION, UNLIT)
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,9 @@ class Engine:
 ENGINES = (
     Engine("three.js r170"),
     Engine("Blender 3.4"),
-    Engine("Unity glTFast 6"),
+    Engine("Unity glTFast 6", {STRIPS: "from 6.8"}),
     Engine("Godot 4", {QUANTIZATION: "not up to 4.4"}),
-    Engine("Unreal 5", {QUANTIZATION: "not up to 5.4", SPARSE: "not stated"}),
+    Engine("Unreal 5", {QUANTIZATION: "not up to 5.4", SPARSE: "not stated", STRIPS: "from 5.4"}),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import lim_cli
 from lim_cli.core.errors import NumericalError
 from lim_cli.core.files import atomic_path
 from lim_cli.export.frame_thinning import choose_frames
+from lim_cli.export.glb_file import pack_glb, without_defaults
 from lim_cli.export.gltf_buffer import BufferBuilder
 from lim_cli.export.gltf_morph import add_morphs
 from lim_cli.export.gltf_packing import Frame
@@ -81,8 +83,9 @@ def write_glb(
         frame_names: of the morph targets, one per frame of the track; `frame_0000` ... when left out.
         motion: `morph` keeps every vertex of every frame; `skin` fits `bones` bones with up to four weights per
             vertex, tens of times smaller, and says how far off it is.
-        quantize: KHR_mesh_quantization: int16 positions, int8 normals, uint16 UVs; about half the bytes,
-            error below 2e-5 of the moving object's extent.
+        quantize: KHR_mesh_quantization: int16 positions, int8 normals, uint16 UVs, error below 2e-5 of the moving
+            object's extent. A skin's faces become a triangle strip too: nothing that core glTF with this extension
+            can hold is smaller.
         sparse: store only the vertices that move, where that is smaller. Morph animation only.
         max_targets: of one mesh. Where there are more frames, those are dropped that linear interpolation replaces
             within `DROP_TOLERANCE`; where that is not enough, the clip is split over several meshes that play one
@@ -131,9 +134,9 @@ def write_glb(
     document.asset.extras = {"lim": _notes(len(times), parts, dropped_error, error)}
     document.accessors, document.bufferViews = buffer.accessors, buffer.views
     document.buffers = [gl.Buffer(byteLength=buffer.length)]
-    document.set_binary_blob(buffer.blob())
+    plain = without_defaults(json.loads(document.gltf_to_json()))
     with atomic_path(path) as partial:
-        document.save_binary(str(partial))
+        partial.write_bytes(pack_glb(plain, buffer.blob()))
     return ExportInfo(
         path=Path(path),
         size_bytes=Path(path).stat().st_size,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pygltflib as gl
 
@@ -59,6 +61,19 @@ class BufferBuilder:
         view = self.add_bytes(data.tobytes(), target=target, stride=stride)
         return self._add_accessor(rows, bufferView=view, normalized=normalized)
 
+    def add_arrays(self, arrays: Sequence[np.ndarray], *, normalized: bool = False, bounds: bool = False) -> list[int]:
+        """Accessors over arrays [count, component] of one kind, each in its part of one buffer view; their indices.
+
+        bounds: says the lowest and the highest value, which only positions and key times must.
+        """
+        parts = [np.ascontiguousarray(values).tobytes() for values in arrays]
+        view = self.add_bytes(b"".join(parts))
+        starts = np.cumsum([0, *map(len, parts)])
+        return [
+            self._add_accessor(values, bounds=bounds, bufferView=view, byteOffset=int(start), normalized=normalized)
+            for values, start in zip(arrays, starts[:-1], strict=True)
+        ]
+
     def add_sparse(self, values: np.ndarray, *, normalized: bool = False) -> int:
         """An accessor over values [count, component] that stores only the rows that are not all zero."""
         index = np.flatnonzero(np.any(values != 0, axis=1))
@@ -75,14 +90,14 @@ class BufferBuilder:
         # pygltflib's default byteOffset of 0 is an error without a buffer view.
         return self._add_accessor(values, sparse=sparse, byteOffset=None, normalized=normalized)
 
-    def _add_accessor(self, rows: np.ndarray, **fields: object) -> int:
+    def _add_accessor(self, rows: np.ndarray, *, bounds: bool = True, **fields: object) -> int:
         self.accessors.append(
             gl.Accessor(
                 componentType=COMPONENT[rows.dtype],
                 count=len(rows),
                 type=KIND[rows.shape[1]],
-                min=[value.item() for value in rows.min(axis=0)],
-                max=[value.item() for value in rows.max(axis=0)],
+                min=[value.item() for value in rows.min(axis=0)] if bounds else None,
+                max=[value.item() for value in rows.max(axis=0)] if bounds else None,
                 **fields,
             )
         )

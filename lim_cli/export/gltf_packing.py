@@ -8,6 +8,7 @@ import numpy as np
 import pygltflib as gl
 
 from lim_cli.export.gltf_buffer import BufferBuilder
+from lim_cli.geometry.triangle_strip import triangle_strip
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,17 @@ def texture_coordinates(buffer: BufferBuilder, uv: np.ndarray, frame: Frame) -> 
 
 def face_indices(buffer: BufferBuilder, faces: np.ndarray, vertices: int) -> int:
     """The accessor of faces [face, 3]."""
+    return _indices(buffer, faces.ravel(), vertices)
+
+
+def strip_indices(buffer: BufferBuilder, faces: np.ndarray, vertices: int) -> int:
+    """The accessor of faces [face, 3] as one triangle strip."""
+    return _indices(buffer, triangle_strip(faces), vertices)
+
+
+def _indices(buffer: BufferBuilder, corners: np.ndarray, vertices: int) -> int:
     kind = np.uint16 if vertices <= 65535 else np.uint32
-    return buffer.add_array(faces.astype(kind).ravel(), target=gl.ELEMENT_ARRAY_BUFFER)
+    return buffer.add_array(corners.astype(kind), target=gl.ELEMENT_ARRAY_BUFFER)
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:

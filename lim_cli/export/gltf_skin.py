@@ -14,11 +14,16 @@ import numpy as np
 import pygltflib as gl
 from scipy.spatial.transform import Rotation
 
+from lim_cli.export.bone_keys import BoneKeys, bone_keys, played
 from lim_cli.export.gltf_buffer import BufferBuilder
-from lim_cli.export.gltf_packing import Frame, base_attributes, face_indices, texture_coordinates
+from lim_cli.export.gltf_packing import Frame, base_attributes, face_indices, strip_indices, texture_coordinates
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.geometry.normals import vertex_normals, weld_by_position
-from lim_cli.geometry.skinning import Skinning
+from lim_cli.geometry.skinning import Skinning, object_size
+
+WEIGHT_LEVELS = 255
+KEY_TOLERANCE = 5e-4
+"""Of the object's size: what leaving out a bone's keys may move a vertex, a tenth of what the skin itself is off."""
 
 
 def add_skin(
@@ -30,14 +35,13 @@ def add_skin(
     name: str,
     frame: Frame,
 ) -> Skinning:
-    """Adds mesh, skin, joints and animation to the document; the skin as stored, after rounding.
+    """Adds mesh, skin, joints and animation to the document; the skin as stored, after rounding and thinning.
 
-    frame: of the stored positions; quantized also stores weights in 8 bits (16) and rotations in 16 bits (32).
+    frame: of the stored positions; quantized also stores rotations in 16 bits (32) and faces as a triangle strip.
     """
     track = textured.track
     stored = frame.pack(skin.rest)
-    levels = 255 if frame.quantized else 65535
-    weights = round_weights(skin.weights, levels)
+    weights = round_weights(skin.weights, WEIGHT_LEVELS)
     joints = np.where(weights > 0, skin.joints + 1, 0)  # joint 0 is the root; at most 251 fit a byte
     bones = skin.bones.shape[1]
 
@@ -45,15 +49,14 @@ def add_skin(
         **base_attributes(buffer, stored, rest_normals(skin, track), frame),
         TEXCOORD_0=texture_coordinates(buffer, textured.uv, frame),
         JOINTS_0=buffer.add_array(joints.astype(np.uint8), target=gl.ARRAY_BUFFER),
-        WEIGHTS_0=buffer.add_array(
-            weights.astype(np.uint8 if levels == 255 else np.uint16), target=gl.ARRAY_BUFFER, normalized=True
-        ),
+        WEIGHTS_0=buffer.add_array(weights.astype(np.uint8), target=gl.ARRAY_BUFFER, normalized=True),
     )
-    indices = face_indices(buffer, track.faces, len(skin.rest))
-    primitive = gl.Primitive(attributes=attributes, indices=indices, material=0, mode=gl.TRIANGLES)
+    indices = (strip_indices if frame.quantized else face_indices)(buffer, track.faces, len(skin.rest))
+    mode = gl.TRIANGLE_STRIP if frame.quantized else gl.TRIANGLES
+    primitive = gl.Primitive(attributes=attributes, indices=indices, material=0, mode=mode)
 
     centres = bone_centres(skin)
-    rotations, translations = bone_motion(skin, centres)
+    keys = _keys(skin, centres, track, quantized=frame.quantized)
     first = len(document.nodes)  # the mesh; then the root, then the bones
     document.nodes.append(gl.Node(name=name, mesh=len(document.meshes), skin=len(document.skins)))
     document.nodes.append(gl.Node(name=f"{name}_root", children=list(range(first + 2, first + 2 + bones))))
@@ -61,8 +64,8 @@ def add_skin(
         document.nodes.append(
             gl.Node(
                 name=f"bone_{bone:03d}",
-                rotation=[float(value) for value in rotations[0, bone]],
-                translation=[float(value) for value in translations[0, bone]],
+                rotation=_short(Rotation.from_quat(keys[bone].rotations[0].astype(np.float64)).as_quat()),
+                translation=_short(keys[bone].translations[0]),
             )
         )
     document.scenes[0].nodes += [first, first + 1]
@@ -77,11 +80,42 @@ def add_skin(
         )
     )
     if len(track.times) > 1:
-        animation = _animation(
-            buffer, track.times - track.times[0], rotations, translations, first + 2, quantized=frame.quantized
+        document.animations.append(_animation(buffer, track.times - track.times[0], keys, first + 2))
+    return replace(
+        skin,
+        rest=frame.unpack(stored),
+        weights=weights / WEIGHT_LEVELS,
+        bones=np.stack(
+            [_as_bone(bone, centre, track.times) for bone, centre in zip(keys, centres, strict=True)], axis=1
+        ),
+    )
+
+
+def _keys(skin: Skinning, centres: np.ndarray, track: TrackedMesh, *, quantized: bool) -> list[BoneKeys]:
+    """The keys of every bone."""
+    rotations, translations = bone_motion(skin, centres)
+    tolerance = KEY_TOLERANCE * object_size(track.vertices)
+    vertex, influence = np.nonzero(skin.weights > 0)
+    bone, weight = skin.joints[vertex, influence], skin.weights[vertex, influence]
+    radii = np.zeros(len(centres))  # a vertex feels a turn by its weight times its distance
+    np.maximum.at(radii, bone, weight * np.linalg.norm(skin.rest[vertex] - centres[bone], axis=1))
+    return [
+        bone_keys(
+            rotations[:, b], translations[:, b], track.times, radius=radii[b], tolerance=tolerance, quantized=quantized
         )
-        document.animations.append(animation)
-    return replace(skin, rest=frame.unpack(stored), weights=weights / levels)
+        for b in range(len(centres))
+    ]
+
+
+def _as_bone(keys: BoneKeys, centre: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """What a bone's keys make of it at all times [time, 3, 4]; see `Skinning`."""
+    turns, moves = played(keys, times)
+    return np.concatenate([turns, (moves - turns @ centre)[..., None]], axis=2)
+
+
+def _short(values: np.ndarray) -> list[float]:
+    """As many digits as float32 holds."""
+    return [round(float(value), 7) for value in values]
 
 
 def rest_normals(skin: Skinning, track: TrackedMesh) -> np.ndarray:
@@ -142,24 +176,19 @@ def inverse_binds(centres: np.ndarray, frame: Frame) -> np.ndarray:
     return np.ascontiguousarray(matrices.transpose(0, 2, 1)).reshape(-1, 16).astype(np.float32)
 
 
-def _animation(
-    buffer: BufferBuilder,
-    times: np.ndarray,
-    rotations: np.ndarray,
-    translations: np.ndarray,
-    first: int,
-    *,
-    quantized: bool,
-) -> gl.Animation:
-    turns = np.round(rotations * 32767).astype(np.int16) if quantized else rotations.astype(np.float32)
-    moves = translations.astype(np.float32)
-    at = buffer.add_array(times.astype(np.float32))
+def _animation(buffer: BufferBuilder, times: np.ndarray, keys: list[BoneKeys], first: int) -> gl.Animation:
+    """Bones with the same key times share them."""
+    sets = list({bone.frames.tobytes(): bone.frames for bone in keys}.values())
+    inputs = buffer.add_arrays([times[frames].astype(np.float32)[:, None] for frames in sets], bounds=True)
+    clocks = {frames.tobytes(): accessor for frames, accessor in zip(sets, inputs, strict=True)}
+    turns = buffer.add_arrays([bone.rotations for bone in keys], normalized=keys[0].rotations.dtype == np.int16)
+    moves = buffer.add_arrays([bone.translations for bone in keys])
     samplers: list[gl.AnimationSampler] = []
     channels: list[gl.AnimationChannel] = []
-    for bone in range(rotations.shape[1]):
-        for path, values in (("rotation", turns[:, bone]), ("translation", moves[:, bone])):
-            target = gl.AnimationChannelTarget(node=first + bone, path=path)
+    for number, bone in enumerate(keys):
+        for path, output in (("rotation", turns[number]), ("translation", moves[number])):
+            target = gl.AnimationChannelTarget(node=first + number, path=path)
             channels.append(gl.AnimationChannel(sampler=len(samplers), target=target))
-            output = buffer.add_array(values, normalized=values.dtype == np.int16)
-            samplers.append(gl.AnimationSampler(input=at, output=output, interpolation="LINEAR"))
+            clock = clocks[bone.frames.tobytes()]
+            samplers.append(gl.AnimationSampler(input=clock, output=output, interpolation="LINEAR"))
     return gl.Animation(name="motion", samplers=samplers, channels=channels)

@@ -13,8 +13,9 @@ import pygltflib as gl
 from PIL import Image
 
 from lim_cli.core.errors import PARSER_ERRORS, InputError
-from lim_cli.export.engines import MORPH, SKIN, SPARSE, acceptance
+from lim_cli.export.engines import MORPH, SKIN, SPARSE, STRIPS, acceptance
 from lim_cli.export.glb_playback import AnimatedGlb
+from lim_cli.geometry.triangle_strip import strip_faces
 
 COMPRESSION = {"KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression"}
 
@@ -97,23 +98,22 @@ def _summary(path: Path, glb: AnimatedGlb) -> GlbSummary:
     meshes = document.meshes[:1] if parts > 1 else document.meshes
     primitives = [primitive for mesh in meshes for primitive in mesh.primitives]
     positions = [document.accessors[p.attributes.POSITION].count for p in primitives]
-    corners = [
-        document.accessors[p.indices].count if p.indices is not None else count
-        for p, count in zip(primitives, positions, strict=True)
-    ]
     used = tuple(document.extensionsUsed or ())
     keys = glb.key_times
     readable = not COMPRESSION & set(used)
     extent = np.ptp(glb.vertices(0.0), axis=0) if readable else np.zeros(3)
     sparse = any(accessor.sparse is not None for accessor in document.accessors)
     targets = sum(len(p.targets or []) for mesh in document.meshes for p in mesh.primitives)
-    features = (MORPH,) * (targets > 0) + (SKIN,) * bool(document.skins) + (SPARSE,) * sparse + used
+    strips = any(p.mode == gl.TRIANGLE_STRIP for p in primitives)
+    features = (
+        (MORPH,) * (targets > 0) + (SKIN,) * bool(document.skins) + (SPARSE,) * sparse + (STRIPS,) * strips + used
+    )
     return GlbSummary(
         path=str(path),
         size_bytes=path.stat().st_size,
         bytes=_bytes(path, document),
         vertices=sum(positions),
-        faces=sum(corners) // 3,
+        faces=sum(_faces(glb, p) for p in primitives),
         frames=len(keys),
         targets=targets,
         parts=parts,
@@ -130,6 +130,19 @@ def _summary(path: Path, glb: AnimatedGlb) -> GlbSummary:
         engines=acceptance(features),
         generator=document.asset.generator or "",
     )
+
+
+def _faces(glb: AnimatedGlb, primitive: gl.Primitive) -> int:
+    """Triangles that a primitive draws; those of a strip that only join two stretches do not count."""
+    if primitive.indices is None:
+        corners = glb.document.accessors[primitive.attributes.POSITION].count
+    elif primitive.mode == gl.TRIANGLE_STRIP:
+        return len(strip_faces(glb.array(primitive.indices)[:, 0]))
+    else:
+        corners = glb.document.accessors[primitive.indices].count
+    if primitive.mode in (gl.TRIANGLE_STRIP, gl.TRIANGLE_FAN):
+        return max(corners - 2, 0)
+    return corners // 3 if primitive.mode in (None, gl.TRIANGLES) else 0
 
 
 def _motion(glb: AnimatedGlb, keys: np.ndarray) -> Motion:

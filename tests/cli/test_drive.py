@@ -38,10 +38,34 @@ def test_a_run_drives_a_model(run_folder: Path, tmp_path: Path, capsys: pytest.C
     assert "% of its size off the tracked surface of frame 0" in said.err
 
 
+def test_options_come_from_files_too(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bar_model(tmp_path / "user.glb", curvature_at(0.1), scale=1.0, turn=np.eye(3), shift=(0, 0, 0))
+    (tmp_path / "lim.toml").write_text(
+        'mesh = "user.glb"\nmesh-align = "none"\nmesh-frame = 1\n[track]\nvertices = 300\n'
+    )
+
+    def frame(*options: str) -> int:
+        assert run(["drive", str(run_folder), "-o", "out.glb", "--json", *options]) == 0
+        return int(json.loads(capsys.readouterr().out)["frame"])
+
+    assert frame() == 1
+    (tmp_path / "other.json").write_text('{"mesh_frame": 2}')
+    assert frame("--config", "other.json") == 2
+    assert frame("--config", "other.json", "--set", "mesh-frame=0") == 0
+    assert frame("--set", "mesh-frame=0", "--mesh-frame", "1") == 1
+    (tmp_path / "lim.toml").write_text('mesh = "user.glb"\nmesh-aling = "none"\n')
+    assert run(["drive", str(run_folder), "-o", "out.glb"]) == 2
+    assert "lim.toml: Unknown option 'mesh_aling'. Did you mean 'mesh_align'?" in capsys.readouterr().err
+
+
 def test_what_cannot_work_is_refused(run_folder: Path, tmp_path: Path) -> None:
     out = ["-o", str(tmp_path / "out.glb")]
     mesh = ["--mesh", str(bar_model(tmp_path / "user.glb", 0.0).path)]
     assert run(["drive", str(tmp_path / "no"), *mesh, *out]) == 2
+    assert run(["drive", str(run_folder), *out]) == 2
     assert run(["drive", str(run_folder), "--mesh", str(tmp_path / "no.glb"), *out]) == 2
     assert run(["drive", str(run_folder), *mesh, *out, "--mesh-align", "sideways"]) == 2
     assert run(["drive", str(run_folder), *mesh, *out, "--mesh-frame", "3"]) == 2

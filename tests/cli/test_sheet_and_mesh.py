@@ -91,6 +91,16 @@ def test_a_batch_skips_no_clip_whose_mesh_or_sheet_changed(tmp_path: Path, tiny_
     mesh.write_bytes(other.read_bytes())
     assert not record.is_current(job, described())
 
+    # A model of several files: the picture alone is painted anew.
+    obj, picture = tmp_path / "a.obj", tmp_path / "fur.png"
+    obj.write_text("mtllib a.mtl\n")
+    (tmp_path / "a.mtl").write_text("newmtl a\nmap_Kd fur.png\n")
+    picture.write_bytes(b"white")
+    record.write(job, described(mesh=str(obj)))
+    assert record.is_current(job, described(mesh=str(obj)))
+    picture.write_bytes(b"black")
+    assert not record.is_current(job, described(mesh=str(obj)))
+
 
 @pytest.mark.parametrize(
     "wrong",

@@ -14,6 +14,7 @@ from lim_cli.export.inspect import inspect_glb
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.geometry.normals import vertex_normals, weld_by_position
 from lim_cli.geometry.skinning import Skinning, decompose, object_size
+from lim_cli.geometry.triangle_strip import strip_faces
 from lim_cli.geometry.uv_atlas import unwrap
 
 ATLAS = unwrap(bar_mesh(), 128)
@@ -137,6 +138,31 @@ def test_a_skin_is_many_times_smaller_than_morphs(tmp_path: Path) -> None:
     assert morph.animation > 40 * skin.animation
     assert morph.geometry == skin.geometry
     assert morph.geometry + morph.animation > 20 * (skin.geometry + skin.animation)
+
+
+def test_quantized_faces_are_a_strip_and_slow_bones_have_few_keys(tmp_path: Path) -> None:
+    textured = bending_bar(*ATLAS, frames=200, fps=240)
+    files = []
+    for quantize in (False, True):
+        info = write_glb(tmp_path / f"{quantize}.glb", textured, motion="skin", bones=6, quantize=quantize)
+        assert info.skin_error is not None
+        assert info.skin_error.rms < 1.5e-3
+        files.append((AnimatedGlb(info.path), inspect_glb(info.path)))
+    (plain, told), (packed, packed_told) = files
+    assert (told.faces, packed_told.faces) == (info.faces, info.faces)
+    assert "triangle strips" in packed_told.engines["Unity glTFast 6"]
+    assert "triangle strips" not in told.engines["Unity glTFast 6"]
+    strip = packed.array(packed.document.meshes[0].primitives[0].indices)[:, 0]
+    drawn = [np.sort(faces, axis=1) for faces in (strip_faces(strip), textured.track.faces)]
+    np.testing.assert_array_equal(*[np.unique(faces, axis=0) for faces in drawn])
+    for glb in (plain, packed):
+        animation = glb.document.animations[0]
+        counts = {glb.document.accessors[sampler.input].count for sampler in animation.samplers}
+        assert max(counts) < 60
+        for sampler in animation.samplers:
+            keys = glb.array(sampler.input)[:, 0]
+            assert (keys[0], keys[-1]) == (0, pytest.approx(199 / 240))
+            assert len(glb.array(sampler.output)) == len(keys)
 
 
 def test_one_frame_is_a_still_skin(tmp_path: Path) -> None:
