@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numba
 import numpy as np
 
 from lim_cli.geometry.normals import face_normals
 from lim_cli.geometry.rasterize import Raster, camera_points, rasterize
+from lim_cli.geometry.texture_trust import TrustRules, pixel_trust, spread_outwards
 
 SRGB_TO_LINEAR = np.where(
     np.arange(256) / 255.0 <= 0.04045,
@@ -51,6 +51,11 @@ class Observation:
         if not 0.0 < self.weight <= 1.0:
             raise ValueError(f"expected a weight in (0, 1], got {self.weight}")
 
+    @property
+    def is_input(self) -> bool:
+        """The input's own pixels, and not made up."""
+        return self.weight >= 1.0
+
 
 @dataclass(frozen=True)
 class Texels:
@@ -71,24 +76,20 @@ class Texels:
         return Texels(pixel[order], face[order], raster.barycentric.reshape(-1, 3)[pixel[order]])
 
     def interpolate(self, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-        """World positions [texel, 3] for vertices [vertex, 3]."""
+        """Values [texel, channel] between those of the vertices [vertex, channel]."""
         return np.asarray(np.einsum("tk,tkc->tc", self.barycentric, vertices[faces[self.face]]))
 
-
-@dataclass(frozen=True)
-class ProjectionRules:
-    """What makes a pixel trustworthy.
-
-    exponent: of the cosine between surface normal and view; grazing pixels are smeared.
-    min_cosine: below it a texel counts as unseen.
-    edge_margin: pixels from the matte's edge, or from an edge in depth, within which weight fades to 0.
-    depth_tolerance: how far behind the first surface a texel may lie, in parts of the object's size.
-    """
-
-    exponent: float = 4.0
-    min_cosine: float = 0.15
-    edge_margin: float = 3.0
-    depth_tolerance: float = 0.01
+    def to_vertices(
+        self, values: np.ndarray, weight: np.ndarray, faces: np.ndarray, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means [count, channel] of texel values about each vertex, and the mean weight [count] there, 0 to 1."""
+        corners = faces[self.face].ravel()
+        near = self.barycentric.ravel().astype(np.float64)
+        weighted = near * np.repeat(weight, 3)
+        total = np.bincount(corners, weighted, minlength=count)
+        sums = [np.bincount(corners, weighted * np.repeat(column, 3), minlength=count) for column in values.T]
+        means = np.stack(sums, axis=1) / np.maximum(total, 1e-12)[:, None]
+        return means, total / np.maximum(np.bincount(corners, near, minlength=count), 1e-12)
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,54 @@ class Accumulator:
         return np.asarray(np.sqrt(np.maximum(spread, 0.0)))
 
 
+@dataclass(frozen=True)
+class Projected:
+    """An observation made ready: what its camera sees of the mesh, and which of its pixels count.
+
+    colour: [height, width, 3] float32 linear light; beside trusted pixels that of the nearest trusted one, so that
+    nothing of the background is mixed in. trust: [height, width] float32. raster: of the mesh.
+    local: [vertex, 3] float32 camera points. facing: [face] float32, cosine between the normal and the view.
+    tolerance: of depth, world units.
+    """
+
+    observation: Observation
+    colour: np.ndarray
+    trust: np.ndarray
+    raster: Raster
+    local: np.ndarray
+    facing: np.ndarray
+    tolerance: float
+
+
+def project(observation: Observation, vertices: np.ndarray, faces: np.ndarray, rules: TrustRules) -> Projected | None:
+    """Makes an observation ready; None where none of its pixels is trusted.
+
+    vertices: [vertex, 3] at the observation's time, world frame. faces: [face, 3].
+    """
+    size = (observation.rgba.shape[0], observation.rgba.shape[1])
+    raster = rasterize(vertices, faces, observation.world_from_camera, observation.intrinsics, size)
+    tolerance = rules.depth_tolerance * float(np.linalg.norm(np.ptp(vertices, axis=0)))
+    rim, margin = (
+        (rules.input_rim, rules.input_margin) if observation.is_input else (rules.generated_rim, rules.generated_margin)
+    )
+    trust = pixel_trust(observation.rgba[..., 3], raster.depth, jump=4 * tolerance, rim=rim, margin=margin)
+    if not trust.any():
+        return None
+    colour = spread_outwards(SRGB_TO_LINEAR[observation.rgba[..., :3]], trust > 0)
+    local = camera_points(vertices, observation.world_from_camera)
+    normal = face_normals(local, faces)
+    centre = local[faces].mean(axis=1)
+    lengths = np.linalg.norm(normal, axis=1) * np.linalg.norm(centre, axis=1)
+    facing = -np.einsum("fc,fc->f", normal, centre) / np.maximum(lengths, 1e-30)
+    return Projected(observation, colour, trust, raster, local.astype(np.float32), facing.astype(np.float32), tolerance)
+
+
 def accumulate(
-    observation: Observation,
-    vertices: np.ndarray,
+    projected: Projected,
     faces: np.ndarray,
     texels: Texels,
     sums: Accumulator,
-    rules: ProjectionRules,
+    rules: TrustRules,
     *,
     expected: np.ndarray | None = None,
     scale: np.ndarray | None = None,
@@ -133,34 +175,24 @@ def accumulate(
     """Adds what one image shows of the texels to `sums`.
 
     Args:
-        vertices: [vertex, 3] at the observation's time, world frame. faces: [face, 3].
         expected, scale: [texel, 3] and [texel]; when given, a colour is weighted down by its distance from
             `expected` in units of `scale` (Geman-McClure): the second, robust pass.
     """
-    size = observation.rgba.shape[:2]
-    raster = rasterize(vertices, faces, observation.world_from_camera, observation.intrinsics, size)
-    extent = float(np.linalg.norm(np.ptp(vertices, axis=0)))
-    tolerance = rules.depth_tolerance * extent
-    trust = _pixel_trust(observation.rgba[:, :, 3], raster.depth, 4.0 * tolerance, rules.edge_margin)
-    local = camera_points(vertices, observation.world_from_camera)
-    normal = face_normals(local, faces)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
     robust = expected is not None and scale is not None
     _accumulate(
-        np.ascontiguousarray(observation.rgba),
-        SRGB_TO_LINEAR,
-        raster.depth,
-        trust,
-        local.astype(np.float32),
-        normal.astype(np.float32),
-        np.asarray(observation.intrinsics, dtype=np.float32),
-        faces,
+        np.ascontiguousarray(projected.colour, np.float32),
+        projected.raster.depth,
+        projected.trust,
+        projected.local,
+        projected.facing,
+        np.asarray(projected.observation.intrinsics, dtype=np.float32),
+        np.ascontiguousarray(faces, np.int32),
         texels.face,
         texels.barycentric,
-        float(observation.weight),
+        float(projected.observation.weight),
         float(rules.exponent),
         float(rules.min_cosine),
-        float(tolerance),
+        float(projected.tolerance),
         robust,
         expected if expected is not None else np.zeros((1, 3), np.float32),
         scale if scale is not None else np.ones(1, np.float32),
@@ -171,27 +203,13 @@ def accumulate(
     )
 
 
-def _pixel_trust(alpha: np.ndarray, depth: np.ndarray, jump: float, margin: float) -> np.ndarray:
-    """Weight per pixel [height, width] float32 in [0, 1] that fades towards matte edges and depth edges."""
-    solid = np.isfinite(depth) & (alpha >= 250)
-    finite = np.where(np.isfinite(depth), depth, np.float32(0))
-    for axis in (0, 1):
-        step = np.abs(np.diff(finite, axis=axis)) > jump
-        solid &= ~np.insert(step, 0, False, axis=axis) & ~np.insert(step, step.shape[axis], False, axis=axis)
-    # A frame's border is an edge too: the matte may go on outside.
-    framed = cv2.copyMakeBorder(solid.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    distance = cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1]
-    return np.asarray(np.clip((distance - 1.0) / max(margin, 1e-6), 0.0, 1.0), dtype=np.float32)
-
-
 @numba.njit(nogil=True, cache=False, fastmath=False)  # type: ignore[untyped-decorator, unused-ignore]
 def _accumulate(
-    rgba: np.ndarray,
-    table: np.ndarray,
+    image: np.ndarray,
     depth: np.ndarray,
     trust: np.ndarray,
     local: np.ndarray,
-    normal: np.ndarray,
+    facings: np.ndarray,
     intrinsics: np.ndarray,
     faces: np.ndarray,
     texel_face: np.ndarray,
@@ -211,19 +229,18 @@ def _accumulate(
     height, width = depth.shape
     fx, fy, cx, cy = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3]
     last = -1
-    facing = 0.0
+    facing, slope, straight = 0.0, 0.0, 0.0
     i, j, k = 0, 0, 0
     for texel in range(texel_face.shape[0]):
         face = texel_face[texel]
         if face != last:
             last = face
-            i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-            x = (local[i, 0] + local[j, 0] + local[k, 0]) / 3.0
-            y = (local[i, 1] + local[j, 1] + local[k, 1]) / 3.0
-            z = (local[i, 2] + local[j, 2] + local[k, 2]) / 3.0
-            towards = -(normal[face, 0] * x + normal[face, 1] * y + normal[face, 2] * z)
-            facing = towards / max(np.sqrt(x * x + y * y + z * z), 1e-12)
-        if facing < min_cosine:
+            facing = facings[face]
+            if facing >= min_cosine:
+                i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+                slope = np.sqrt(max(1.0 - facing * facing, 0.0)) / facing
+                straight = facing**exponent * observation_weight
+        if not facing >= min_cosine:
             continue
         u, v, w = barycentric[texel, 0], barycentric[texel, 1], barycentric[texel, 2]
         z = u * local[i, 2] + v * local[j, 2] + w * local[k, 2]
@@ -240,20 +257,19 @@ def _accumulate(
         if weight <= 0.0:
             continue
         # A pixel covers a stretch of depth on a slanted face.
-        slope = np.sqrt(max(1.0 - facing * facing, 0.0)) / facing
         if z > depth[near_row, near_column] + tolerance + z / fx * slope:
             continue
-        weight *= facing**exponent * observation_weight
+        weight *= straight
         a, b, c, d = (1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down
         square = 0.0
         gap = 0.0
         red, green, blue = 0.0, 0.0, 0.0
         for channel in range(3):
             value = (
-                a * table[rgba[row, column, channel]]
-                + b * table[rgba[row, column + 1, channel]]
-                + c * table[rgba[row + 1, column, channel]]
-                + d * table[rgba[row + 1, column + 1, channel]]
+                a * image[row, column, channel]
+                + b * image[row, column + 1, channel]
+                + c * image[row + 1, column, channel]
+                + d * image[row + 1, column + 1, channel]
             )
             square += value * value
             if robust:

@@ -11,6 +11,7 @@ from lim_cli.artifacts.store import ClipArtifact, ViewsArtifact
 from lim_cli.core.camera import Cameras
 from lim_cli.export.preview import iterate_preview
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
+from lim_cli.geometry.rasterize import rasterize
 from lim_cli.stages.surface import silhouette_agreement
 
 MOST_PICTURES = 48
@@ -39,24 +40,45 @@ def silhouette_iou(
     return float(np.mean(ious))
 
 
-def input_psnr_fg(textured: TexturedTrack, views: ViewsArtifact, clip: ClipArtifact | None) -> float:
-    """PSNR_FG (dB) of the textured mesh against the input's own pictures, over at most MOST_PICTURES of them.
+@dataclass(frozen=True)
+class Likeness:
+    """How like the input's own pictures the textured mesh is, over the opaque pixels of their mattes.
 
-    Over the opaque pixels of the mattes, the squared errors of all pictures averaged; bare matte counts as black.
-    NaN where the mattes hold no opaque pixel.
+    psnr_fg: dB over all of them; where the mesh is missing, black stands for it, so that a lost limb costs as much as
+    a wrongly coloured one. psnr_covered: dB over those that the mesh covers: the colours' own error. missed: share of
+    the pixels that the mesh does not cover. Squared errors of all pictures are averaged; NaN where there is no pixel.
     """
+
+    psnr_fg: float
+    psnr_covered: float
+    missed: float
+
+
+def input_likeness(textured: TexturedTrack, views: ViewsArtifact, clip: ClipArtifact | None) -> Likeness:
+    """Compares a textured mesh with at most MOST_PICTURES of the input's pictures."""
     pictures = list(_input_pictures(views, clip))
     chosen = sorted(set(np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_PICTURES)).round().astype(int)))
-    total, count = 0.0, 0
+    errors, pixels = np.zeros(2), np.zeros(2)  # where the mesh is missing, and where it is
     for picture in (pictures[n] for n in chosen):
         frame = _nearest(textured.track.times, picture.time)
         size = (picture.rgba.shape[0], picture.rgba.shape[1])
         shot = next(iterate_preview(textured, picture.camera, size, (0, 0, 0), frames=[frame], supersample=1))
+        pose, intrinsics = picture.camera.world_from_camera[0].numpy(), picture.camera.intrinsics[0].numpy()
+        covered = rasterize(textured.track.vertices[frame], textured.track.faces, pose, intrinsics, size).mask
         inside = picture.rgba[..., 3] >= 250
-        error = (shot[inside].astype(np.float64) - picture.rgba[inside, :3]) / 255
-        total += float(np.square(error).sum())
-        count += error.size
-    return float(-10 * np.log10(max(total / count, 1e-10))) if count else float("nan")
+        squared = np.square((shot.astype(np.float64) - picture.rgba[..., :3]) / 255).mean(axis=2)
+        for part, mask in enumerate((inside & ~covered, inside & covered)):
+            errors[part] += squared[mask].sum()
+            pixels[part] += np.count_nonzero(mask)
+    return Likeness(
+        _decibels(errors.sum(), pixels.sum()),
+        _decibels(errors[1], pixels[1]),
+        float(pixels[0] / pixels.sum()) if pixels.sum() else float("nan"),
+    )
+
+
+def _decibels(error: float, count: float) -> float:
+    return float(-10 * np.log10(max(error / count, 1e-10))) if count else float("nan")
 
 
 def _input_pictures(views: ViewsArtifact, clip: ClipArtifact | None) -> Iterator[_InputPicture]:

@@ -23,7 +23,7 @@ from lim_cli.geometry.skinning import SkinError
 from lim_cli.geometry.track_quality import TrackQuality, track_quality
 from lim_cli.stages import drive as driving
 from lim_cli.stages import export
-from lim_cli.stages.agreement import input_psnr_fg, silhouette_iou
+from lim_cli.stages.agreement import input_likeness, silhouette_iou
 from lim_cli.stages.config import ExportConfig, ReconstructConfig
 from lim_cli.stages.contact_sheet import write_contact_sheet
 from lim_cli.stages.drive import DriveConfig
@@ -37,9 +37,9 @@ class ReconstructResult:
     """What came of a reconstruction.
 
     silhouette_iou: mean overlap with the input mattes, from the input cameras; still_iou: the same for the first
-    frame's mesh held still. input_psnr_fg: of the textured mesh against the input's own pictures, dB; None where
-    their mattes are empty. mesh: faces turned over, self-intersections, volume. skin_output, skin_error, parts,
-    interpolation_error: see `stages.export.Exported`. seconds: of each stage; 0 where an earlier result served.
+    frame's mesh held still. input_psnr_fg, input_psnr_covered, input_missed: see `stages.agreement.Likeness`; None
+    where there is no pixel to compare. mesh: faces turned over, self-intersections, volume. skin_output, skin_error,
+    parts, interpolation_error: see `stages.export.Exported`. seconds: of each stage; 0 where an earlier result served.
     """
 
     output: Path
@@ -53,6 +53,8 @@ class ReconstructResult:
     silhouette_iou: float
     still_iou: float
     input_psnr_fg: float | None
+    input_psnr_covered: float | None
+    input_missed: float | None
     mesh: TrackQuality
     parts: int = 1
     interpolation_error: float = 0.0
@@ -229,7 +231,7 @@ def _written(
         for still in (False, True):
             overlaps.append(round(silhouette_iou(track, views, clip, still=still), 4))
             task.advance()
-        likeness = input_psnr_fg(textured.textured, views, clip)
+        likeness = input_likeness(textured.textured, views, clip)
         task.advance()
         quality = track_quality(steps.load_track().track)
         task.advance()
@@ -244,7 +246,9 @@ def _written(
         size_bytes=info.size_bytes,
         silhouette_iou=overlaps[0],
         still_iou=overlaps[1],
-        input_psnr_fg=None if math.isnan(likeness) else round(likeness, 2),
+        input_psnr_fg=_rounded(likeness.psnr_fg, 2),
+        input_psnr_covered=_rounded(likeness.psnr_covered, 2),
+        input_missed=_rounded(likeness.missed, 4),
         mesh=quality,
         parts=info.parts,
         interpolation_error=info.interpolation_error,
@@ -258,3 +262,8 @@ def _written(
 def _rate(times: np.ndarray) -> float:
     """Frames per second of equally spaced times; a single one counts as one second long."""
     return round((len(times) - 1) / float(times[-1] - times[0]), 6) if len(times) > 1 else 1.0
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """None for NaN, which JSON has no word for."""
+    return None if math.isnan(value) else round(value, digits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,13 +14,14 @@ from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.geometry.mesh import Mesh, TexturedTrack, TrackedMesh
 from lim_cli.geometry.texture_baking import TextureCoverage, bake_texture
 from lim_cli.geometry.texture_projection import Observation
+from lim_cli.geometry.texture_trust import sharpness
 from lim_cli.geometry.uv_atlas import unwrap
 from lim_cli.stages.config import TextureConfig
 from lim_cli.stages.failures import require_finite
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.surface import FieldQuery
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 GENERATED_WEIGHT = 0.25
 
 
@@ -48,10 +50,12 @@ def run(
         split = TrackedMesh(track.track.vertices[:, vertex_map], faces, track.track.times)
         task.advance()
         colour = FieldQuery(networks.lrm.field, keyframes.output(0, networks.device).triplane[0])
+        chosen = _Chosen.among(views, clip, config.observations)
+        instants = np.unique([split.times[0], *views.keyframe_times[chosen.keyframes], *chosen.frame_times(clip)])
         baked = bake_texture(
-            split,
+            _at_times(split, instants),
             uv,
-            lambda: _observations(split, views, clip, config.observations),
+            lambda: _observations(instants, views, clip, chosen),
             size=config.size,
             fallback_colour=colour.values,
         )
@@ -69,18 +73,39 @@ def _atlas(mesh: Mesh, size: int, pieces: Pieces) -> tuple[np.ndarray, np.ndarra
     return stored["vertex_map"], stored["faces"], stored["uv"]
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """Which pictures are projected. keyframes, frames: indices, increasing."""
+
+    keyframes: list[int]
+    frames: list[int]
+
+    @staticmethod
+    def among(views: ViewsArtifact, clip: ClipArtifact | None, most: int) -> _Chosen:
+        """At most `most` keyframes, evenly spread, and of as many equal stretches of the clip the sharpest frame."""
+        count = len(views.keyframe_times)
+        keyframes = sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))
+        if clip is None:
+            return _Chosen(keyframes, [])
+        stretches = np.array_split(np.arange(len(clip.times)), min(len(clip.times), most))
+        return _Chosen(keyframes, [max(part.tolist(), key=lambda n: sharpness(clip.rgba[n])) for part in stretches])
+
+    def frame_times(self, clip: ClipArtifact | None) -> list[float]:
+        return [] if clip is None else clip.times[self.frames].tolist()
+
+
 def _observations(
-    track: TrackedMesh, views: ViewsArtifact, clip: ClipArtifact | None, most: int
+    instants: np.ndarray, views: ViewsArtifact, clip: ClipArtifact | None, chosen: _Chosen
 ) -> Iterator[Observation]:
-    """Images at those times of the track that are nearest to them."""
+    """The chosen pictures; their times are among `instants`."""
     posed = views.source == "posed"
-    for k in _spread(len(views.keyframe_times), most):
+    for k in chosen.keyframes:
         cameras = views.cameras_at(k)
         for view in range(views.rgba.shape[1]):
             if not posed and view == 0 and clip is not None:
                 continue  # the clip's own frames show it in full resolution
             yield Observation(
-                _nearest(track.times, views.keyframe_times[k]),
+                int(np.searchsorted(instants, views.keyframe_times[k])),
                 views.rgba[k, view],
                 cameras.world_from_camera[view].numpy(),
                 cameras.intrinsics[view].numpy(),
@@ -89,19 +114,19 @@ def _observations(
     if clip is None:
         return
     cameras = views.cameras_at(0).resized((clip.rgba.shape[1], clip.rgba.shape[2]))
-    for n in _spread(len(clip.times), most):
+    for n in chosen.frames:
         yield Observation(
-            _nearest(track.times, clip.times[n]),
+            int(np.searchsorted(instants, clip.times[n])),
             clip.rgba[n],
             cameras.world_from_camera[0].numpy(),
             cameras.intrinsics[0].numpy(),
         )
 
 
-def _nearest(times: np.ndarray, time: float) -> int:
-    return int(np.argmin(np.abs(times - time)))
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most `most` indices of `count`, evenly spread, ends included."""
-    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))
+def _at_times(track: TrackedMesh, times: np.ndarray) -> TrackedMesh:
+    """The track at just these times (increasing), as it is played: straight between its own, still outside them."""
+    place = np.interp(times, track.times, np.arange(len(track.times)))
+    before = np.floor(place).astype(int)
+    after = np.minimum(before + 1, len(track.times) - 1)
+    share = (place - before)[:, None, None].astype(np.float32)
+    return TrackedMesh(track.vertices[before] * (1 - share) + track.vertices[after] * share, track.faces, times)

@@ -95,7 +95,7 @@ def test_input_pixels_win_over_generated_ones() -> None:
     baked = bake_texture(moving, UV, lambda: [real, *generated], size=SIZE, fallback_colour=pattern)
     facing = TEXELS.interpolate(REST, FACES)[:, 2] > 0.5
     assert np.percentile(errors(baked.texture)[facing], 95) < 0.02
-    assert baked.coverage.from_generated > 0.02
+    assert baked.coverage.from_generated > 0.01  # what the camera 20 degrees further round sees alone
 
 
 def test_generated_views_take_the_inputs_exposure() -> None:

@@ -13,7 +13,7 @@ from lim_cli.core.camera import orbit_cameras
 from lim_cli.export.preview import iterate_preview
 from lim_cli.geometry.mesh import TexturedTrack
 from lim_cli.geometry.uv_atlas import unwrap
-from lim_cli.stages.agreement import input_psnr_fg, silhouette_iou
+from lim_cli.stages.agreement import input_likeness, silhouette_iou
 
 SIZE = (128, 128)
 
@@ -34,12 +34,12 @@ def shot(textured: TexturedTrack) -> ViewsArtifact:
 def test_a_track_is_like_its_own_pictures_and_a_wrong_colour_or_pose_is_not() -> None:
     textured = bending_bar(*unwrap(bar_mesh(), 256), frames=8, fps=10.0)
     views = shot(textured)
-    own = input_psnr_fg(textured, views, None)
+    own = input_likeness(textured, views, None).psnr_fg
     assert own > 22  # one ray a pixel against four
     shifted = replace(textured, texture=(255 - textured.texture).astype(np.uint8))
-    assert input_psnr_fg(shifted, views, None) < 10
+    assert input_likeness(shifted, views, None).psnr_fg < 10
     still = replace(textured, track=replace(textured.track, vertices=textured.track.vertices[[0] * 8]))
-    assert input_psnr_fg(still, views, None) < own - 6
+    assert input_likeness(still, views, None).psnr_fg < own - 6
     assert silhouette_iou(textured.track, views, None) > 0.95 > silhouette_iou(textured.track, views, None, still=True)
 
 
@@ -48,4 +48,18 @@ def test_a_known_error_gives_the_known_decibels() -> None:
     grey = replace(textured, texture=np.full_like(textured.texture, 100))
     views = shot(grey)
     darker = replace(grey, texture=np.full_like(textured.texture, 75))
-    assert input_psnr_fg(darker, views, None) == pytest.approx(-20 * np.log10(25 / 255), abs=0.3)
+    likeness = input_likeness(darker, views, None)
+    assert likeness.psnr_fg == pytest.approx(-20 * np.log10(25 / 255), abs=0.3)
+    assert likeness.missed < 0.01
+
+
+def test_a_missing_half_counts_as_black_but_not_against_the_colours() -> None:
+    grey = bending_bar(*unwrap(bar_mesh(), 256), frames=1, fps=10.0)
+    grey = replace(grey, texture=np.full_like(grey.texture, 100))
+    views = shot(grey)
+    there = grey.track.vertices[0][grey.track.faces].mean(1)
+    upper = grey.track.faces[there[:, 1] > np.median(there[:, 1])]
+    likeness = input_likeness(replace(grey, track=replace(grey.track, faces=upper)), views, None)
+    assert likeness.psnr_covered > 40
+    assert 0.2 < likeness.missed < 0.8
+    assert likeness.psnr_fg == pytest.approx(-10 * np.log10(likeness.missed * (100 / 255) ** 2), abs=0.3)
