@@ -58,14 +58,13 @@ class OrbitViews:
     """
 
     def __init__(self, pipeline: Any, azimuths: list[float] | None = None) -> None:
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self.frames = int(pipeline.unet.config.num_frames) if azimuths is None else len(azimuths)
         angles = [360.0 * n / self.frames for n in range(self.frames)] if azimuths is None else azimuths
         self.chosen = nearest_frames(angles)
         self.side = min(LARGEST_SIDE, int(pipeline.unet.config.sample_size) * int(pipeline.vae_scale_factor))
         pipeline.set_progress_bar_config(disable=True)
 
-    @torch.no_grad()
     def __call__(
         self,
         images: Tensor,
@@ -84,36 +83,48 @@ class OrbitViews:
             InputError: no object can be cut out of what the pipeline made.
             NumericalError: it made NaN.
         """
-        side = min(VIEW_SIDE, self.side)
         seed = 0 if generator is None else int(torch.randint(2**62, (), generator=generator))
-        given: dict[str, Any] = {} if num_inference_steps == OWN_STEPS else {"num_inference_steps": num_inference_steps}
+        made = self.opaque_views(images, num_inference_steps, seed, callback_on_step_end)
+        output = torch.zeros(len(images), 1 + len(AZIMUTHS), 4, *made.shape[-2:])
+        output[:, 0] = _resized(images.float().cpu(), made.shape[-1])
+        for view, azimuth in enumerate(AZIMUTHS):  # each over all keyframes at once
+            output[:, 1 + view] = cut_out(made[:, view], azimuth)
+        return OrbitOutput(output)
+
+    @torch.no_grad()
+    def opaque_views(
+        self,
+        images: Tensor,
+        steps: int,
+        seed: int,
+        callback_on_step_end: Callable[..., dict[str, Any] | None] | None = None,
+    ) -> Tensor:
+        """The frames nearest AZIMUTHS of every keyframe's orbit, background and all: [keyframe, 3, 3, side, side].
+
+        Raises:
+            NumericalError: the pipeline made NaN.
+        """
+        given: dict[str, Any] = {} if steps == OWN_STEPS else {"num_inference_steps": steps}
         if callback_on_step_end is not None:
             given["callback_on_step_end"] = callback_on_step_end
-        output = torch.zeros(len(images), 1 + len(AZIMUTHS), 4, side, side)
+        side = min(VIEW_SIDE, self.side)
         made = []
-        for keyframe, image in enumerate(images.float().cpu()):
-            # 1. The input on white, at the pipeline's size and at ours.
-            output[keyframe, 0] = _resized(image[None], side)[0]
-            large = _resized(image[None], self.side)
-            on_white = (large[0, :3] * large[0, 3:] + 1 - large[0, 3:]).movedim(0, -1)
-            # 2. One orbit [frame, 3, size, size], from the same noise for every keyframe.
-            orbit = self._pipeline(
+        for image in images.float().cpu():
+            large = _resized(image[None], self.side)[0]
+            on_white = (large[:3] * large[3:] + 1 - large[3:]).movedim(0, -1)
+            orbit = self.pipeline(
                 Image.fromarray((on_white.numpy() * 255 + 0.5).astype(np.uint8)),
                 height=self.side,
                 width=self.side,
                 num_frames=self.frames,
-                generator=torch.Generator().manual_seed(seed),
+                generator=torch.Generator().manual_seed(seed),  # the same noise for every keyframe
                 output_type="pt",
                 **given,
-            ).frames[0]
+            ).frames[0]  # [frame, 3, height, width]
             if not bool(orbit.isfinite().all()):
                 raise NumericalError("The view model returned NaN; its weights may be damaged or not fit this device.")
-            # 3. Its frames nearest the azimuths asked for.
             made.append(F.interpolate(orbit[self.chosen].float().cpu(), size=(side, side), mode="area"))
-        # 4. Each view's background is taken away over all keyframes at once.
-        for view in range(len(AZIMUTHS)):
-            output[:, 1 + view] = cut_out(torch.stack([orbit[view] for orbit in made]), AZIMUTHS[view])
-        return OrbitOutput(output)
+        return torch.stack(made)
 
 
 def nearest_frames(azimuths: list[float]) -> list[int]:
@@ -175,7 +186,7 @@ def read_azimuths(folder: Path) -> list[float] | None:
 
 
 def _resized(rgba: Tensor, side: int) -> Tensor:
-    """Straight-alpha RGBA [1, 4, h, w] at [1, 4, side, side]; colour is averaged with its opacity."""
+    """Straight-alpha RGBA [image, 4, h, w] at [image, 4, side, side]; colour is averaged with its opacity."""
     if rgba.shape[-2:] == (side, side):
         return rgba
     pixels = F.interpolate(encode_pixels(rgba), size=(side, side), mode="bilinear", antialias=True)

@@ -109,9 +109,7 @@ def summary(judged: Sequence[Judged], *, fvd: Fvd | None, notes: Sequence[str]) 
     return Report(
         result,
         notes=[*_bars(result), *notes, _timing_note()],
-        cases=[
-            {"case": one.name} | {name: mean_scores([cells]) for name, cells in one.cells.items()} for one in judged
-        ],
+        cases=singles,
         columns=["input", TRUTH, *rows],
         strip=[one.strip[len(one.strip) // 2] for one in judged],
         strips={one.name: one.strip for one in judged},
@@ -174,7 +172,7 @@ def _bars(result: Mapping[str, Mapping[str, Mapping[str, Cell]]]) -> list[str]:
 def _timing_note() -> str:
     threads = torch.get_num_threads()
     plural = "s" if threads > 1 else ""
-    return f"Seconds are those of a frame, on {threads} CPU thread{plural}; cpu_seconds leave out what other programs took."
+    return f"Seconds are those of a frame, {threads} CPU thread{plural}; cpu_seconds leave out what others took."
 
 
 def _strip(case: MonocularCase, shown: Mapping[str, np.ndarray]) -> list[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -55,38 +55,51 @@ class Method(Protocol):
     def __call__(self, case: MonocularCase, progress: Progress) -> Reconstruction: ...
 
 
+@dataclass(frozen=True)
+class ChainConfig:
+    """Options of tracing and texture, `lim reconstruct`'s own by default."""
+
+    track: TrackConfig = field(default_factory=TrackConfig)
+    texture: TextureConfig = field(default_factory=TextureConfig)
+
+
 class WholeChain:
     """What `lim reconstruct` does: three generated views of every second frame, LRM, LIM, one traced textured mesh."""
 
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
+    def __init__(self, networks: Networks, config: ChainConfig | None = None) -> None:
+        self._networks, self._config = networks, config or ChainConfig()
 
     def __call__(self, case: MonocularCase, progress: Progress) -> Reconstruction:
         config = ViewsConfig(keyframe_stride=STRIDE, elevation=case.elevation, field_of_view=case.field_of_view)
         made = views.run(case.clip, config, self._networks, progress=progress)
-        return traced(self._networks, made, case.clip, case.clip.times, progress)
+        return traced(self._networks, made, case.clip, case.clip.times, self._config, progress)
 
 
 class TrueViews:
     """The same chain with the true views in place of the generated ones, at the times where they are known."""
 
-    def __init__(self, networks: Networks) -> None:
-        self._networks = networks
+    def __init__(self, networks: Networks, config: ChainConfig | None = None) -> None:
+        self._networks, self._config = networks, config or ChainConfig()
 
     def __call__(self, case: MonocularCase, progress: Progress) -> Reconstruction:
-        return traced(self._networks, case.true_views, None, case.clip.times, progress)
+        return traced(self._networks, case.true_views, None, case.clip.times, self._config, progress)
 
 
 def traced(
-    networks: Networks, given: ViewsArtifact, clip: ClipArtifact | None, times: np.ndarray, progress: Progress
+    networks: Networks,
+    given: ViewsArtifact,
+    clip: ClipArtifact | None,
+    times: np.ndarray,
+    config: ChainConfig,
+    progress: Progress,
 ) -> Reconstruction:
     """LRM, LIM, tracing and texture as in a reconstruction, at the clip's own times."""
     with tempfile.TemporaryDirectory(prefix="lim-") as temporary:
         folder = Path(temporary)
         keyframes_stage.run(given, networks, Pieces(folder), progress=progress)
         keyframes = KeyframesArtifact.load(folder)
-        found = track.run(keyframes, given, clip, times, TrackConfig(), networks, progress=progress)
-        artifact, _ = texture.run(found, given, clip, keyframes, TextureConfig(), networks, progress=progress)
+        found = track.run(keyframes, given, clip, times, config.track, networks, progress=progress)
+        artifact, _ = texture.run(found, given, clip, keyframes, config.texture, networks, progress=progress)
     textured = artifact.textured
     moving = textured.track
     return Reconstruction(

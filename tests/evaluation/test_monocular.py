@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from clips import posed_scene
+from quick_chain import SETTINGS
 from shapes import sphere
 
 from lim_cli.artifacts.store import ClipArtifact, ViewsArtifact
@@ -20,11 +21,19 @@ from lim_cli.evaluation import monocular
 from lim_cli.evaluation.clip_optimisation import FitConfig, Rays, fit, render
 from lim_cli.evaluation.monocular import compare_monocular, distances
 from lim_cli.evaluation.monocular_cases import MonocularCase, procedural_clips, scene_clip
-from lim_cli.evaluation.monocular_methods import OURS, SINGLE, Reconstruction, frame_by_frame, input_camera
+from lim_cli.evaluation.monocular_methods import (
+    OURS,
+    SINGLE,
+    ChainConfig,
+    Reconstruction,
+    frame_by_frame,
+    input_camera,
+)
 from lim_cli.evaluation.monocular_rows import monocular_rows
 from lim_cli.evaluation.surface_points import carried_points
 from lim_cli.evaluation.triposr import CAMERA_DISTANCE, FIELD_OF_VIEW, TripoSR, in_case
 from lim_cli.geometry.mesh import Mesh, TrackedMesh
+from lim_cli.stages.config import TextureConfig, TrackConfig
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.views import camera_distance
 from lim_cli.video.cropping import CropInfo
@@ -159,7 +168,7 @@ def test_distances_forgive_size_but_not_standing_still() -> None:
 
 def test_points_of_separate_meshes_follow_position_and_colour() -> None:
     meshes = [ball(k * STEP) for k in range(FRAMES)]
-    painted = [m.vertices - k * STEP + 0.5 for k, m in enumerate(meshes)]  # every point in a colour of its own
+    painted = [20 * (m.vertices - k * STEP) for k, m in enumerate(meshes)]  # every point in a colour of its own
     tracks = frame_by_frame(meshes, painted).tracks
     np.testing.assert_allclose(tracks[-1] - tracks[0], np.broadcast_to(2 * STEP, tracks[0].shape), atol=0.09)
 
@@ -200,7 +209,8 @@ def test_triposr_that_is_not_here_is_missing(tmp_path: Path) -> None:
 def test_the_table_on_the_tiny_release(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monocular, "POINTS", 500)
     networks = Networks("cpu", weights=tiny_weights)
-    rows = monocular_rows(networks, iterations=30)
+    quick = TrackConfig(**{"vertices": SETTINGS["vertices"], **SETTINGS["track"]})
+    rows = monocular_rows(networks, iterations=20, chain=ChainConfig(quick, TextureConfig(size=64)))
     report = compare_monocular(rows, procedural_clips(1, frames=FRAMES))
     (table,) = report.result.values()
     assert list(table) == list(rows)
