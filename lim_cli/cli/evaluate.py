@@ -176,6 +176,69 @@ def tracking(
 
 
 @app.command()
+def monocular(
+    context: typer.Context,
+    scenes: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="SCENE",
+            help="Scene folders with 'eval' views, a clip 'mono' and tracks.npz; procedural clips without any.",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(help="Held-out procedural clips; 4 without scenes, otherwise none.", min=0, show_default=False),
+    ] = None,
+    triposr: Annotated[
+        str | None,
+        typer.Option(
+            "--triposr",
+            metavar="FOLDER_OR_ID",
+            help="One more row: TripoSR's own weights, a folder or a hub id in the cache; needs its code.",
+            show_default=False,
+        ),
+    ] = None,
+    iterations: Annotated[int, typer.Option(help="Steps of the per-clip optimisation.", min=1)] = 400,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(help="lpips or fvd: fail where it cannot be had; repeat for both.", show_default=False),
+    ] = None,
+    output: OutputOption = None,
+    device: options.DeviceOption = "auto",
+    weights: options.WeightsOption = None,
+    release: options.ReleaseOption = None,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Tables 4 and 5: sixteen frames of one camera seen from four unseen views, against other ways and the truth.
+
+    Example: lim eval monocular --count 4 -o report
+    """
+    from lim_cli.core.errors import ConfigError
+
+    if unknown := set(require or ()) - {"lpips", "fvd"}:
+        raise ConfigError(f"--require must be lpips or fvd, got {', '.join(sorted(unknown))}.")
+    clips = count if count is not None else 0 if scenes else 4
+    if not clips and not scenes:
+        raise ConfigError("There is nothing to judge; give a SCENE or --count 1 or more.")
+
+    def judge(networks: Networks, sink: Output) -> Report:
+        from itertools import chain
+
+        from lim_cli.evaluation.monocular import compare_monocular
+        from lim_cli.evaluation.monocular_cases import procedural_clips, scene_clip
+        from lim_cli.evaluation.monocular_rows import monocular_rows
+
+        rows = monocular_rows(networks, triposr=triposr, iterations=iterations)
+        cases = chain((scene_clip(folder) for folder in scenes or ()), procedural_clips(clips))
+        return compare_monocular(rows, cases, require=require or (), progress=sink)
+
+    needs = ("lrm", "lim", "canonical_lrm", "canonical_lim", "views")
+    _run(context, judge, needs, output, device, weights, release, json_, quiet, {})
+
+
+@app.command()
 def canonical(
     context: typer.Context,
     count: Annotated[int, typer.Option(help="Held-out procedural objects.", min=1)] = 32,

@@ -4,7 +4,8 @@ The interface is `ViewsPipeline.__call__`: it takes the clip of the input view, 
 [keyframe, 4, height, width], and returns an object whose `images` are straight-alpha RGBA in [0, 1],
 [keyframe, 4 views, 4, height, width]: view 0 the input itself, then azimuths 90, 180 and 270 degrees from it
 (from +Z, where the input stands, the camera goes to +X first), all at one elevation and field of view.
-Foreign pipelines are looked up in diffusers only; code that comes with a repository is never run.
+Foreign pipelines are looked up in diffusers only; code that comes with a repository is never run. Pipelines of the
+class StableVideoDiffusionPipeline, which make an orbit of one image, get this interface from `orbit.OrbitViews`.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def load_views_pipeline(path_or_id: str | Path, device: torch.device | str) -> V
     try:
         import diffusers
 
+        from lim_cli.diffusion.orbit import OrbitViews, read_azimuths
         from lim_cli.diffusion.pipeline import MultiviewVideoPipeline
     except ImportError as error:
         raise MissingError(f"The view model needs the package diffusers ({error}); install it with pip.") from error
@@ -85,7 +87,10 @@ def load_views_pipeline(path_or_id: str | Path, device: torch.device | str) -> V
     kind = _pipeline_class(index.get("_class_name"), diffusers, MultiviewVideoPipeline)
     if kind is None:
         raise WeightsError(f"{name} names the pipeline {index.get('_class_name')}, which diffusers does not have.")
-    _check_interface(name, kind)
+    orbits = issubclass(kind, diffusers.StableVideoDiffusionPipeline)
+    azimuths = read_azimuths(Path(name)) if orbits and is_folder else None
+    if not orbits:
+        _check_interface(name, kind)
     if is_folder:
         _check_numbers(Path(name))
     try:
@@ -98,7 +103,8 @@ def load_views_pipeline(path_or_id: str | Path, device: torch.device | str) -> V
         raise problem(f"The view model {name} cannot be loaded: {_first_line(error)}.") from error
     if absent := _absent_tensor(pipeline):
         raise WeightsError(f"The view model {name} lacks the tensor '{absent}'; fetch it again.")
-    return pipeline.to(device)
+    pipeline = pipeline.to(device)
+    return OrbitViews(pipeline, azimuths) if orbits else pipeline
 
 
 def works_in_windows(pipeline: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ class Report:
     """result: one table per group of cases. notes: sentences. cases: figures of every single case.
 
     curves: row -> values, where a table comes from curves. columns, strip: the picture strip's, if there is one.
+    strips: further strips with the same columns, one a case.
     """
 
     result: Mapping[str, Table]
@@ -29,6 +31,7 @@ class Report:
     curves: Mapping[str, Any] = field(default_factory=dict)
     columns: Sequence[str] = ()
     strip: Sequence[Row] = ()
+    strips: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,13 @@ def table_markdown(table: Table) -> str:
 
 
 def write_pages(folder: Path, report: Report, made: Provenance) -> None:
-    """Writes result.md and, if there is a strip, strip.png into an existing folder."""
+    """Writes result.md and, if there are any, strip.png and one strip_CASE.png a case into an existing folder."""
     text = markdown(report, made)
     if report.strip:
         (folder / "strip.png").write_bytes(strip_png(report.columns, report.strip))
         text += "\n![Pictures](strip.png)\n"
+    for case, rows in report.strips.items():
+        name = f"strip_{re.sub(r'[^A-Za-z0-9_-]+', '_', case)}.png"
+        (folder / name).write_bytes(strip_png(report.columns, rows))
+        text += f"\n![{case}]({name})\n"
     (folder / "result.md").write_text(text, encoding="utf-8")

@@ -11,14 +11,14 @@ from scipy.spatial import cKDTree
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.pieces import Pieces
-from lim_cli.core.camera import Cameras
 from lim_cli.core.progress import Progress, SilentProgress
+from lim_cli.evaluation.drawing import draw_coloured
 from lim_cli.evaluation.report import Report
 from lim_cli.evaluation.scores import Cell, Scores, mean_scores, picture_scores, tables
 from lim_cli.evaluation.sequences import TracedCase
 from lim_cli.evaluation.strips import Row
+from lim_cli.evaluation.surface_points import carried_points
 from lim_cli.geometry.mesh import Mesh, TrackedMesh
-from lim_cli.geometry.rasterize import interpolate, rasterize
 from lim_cli.metrics.alignment import Similarity
 from lim_cli.metrics.chamfer import chamfer_3d, chamfer_motion, chamfer_sequence
 from lim_cli.stages import keyframes as keyframes_stage
@@ -31,7 +31,6 @@ SHOWN_STEPS = (4, 6, 8)
 """Counted from 1, as the paper does; of a shorter sequence the last step is shown instead."""
 POINTS = 4096
 VERTICES = 6000
-_SUPERSAMPLING = 2
 
 
 def compare_tracking(networks: Networks, cases: Iterable[TracedCase], *, progress: Progress | None = None) -> Report:
@@ -50,7 +49,7 @@ def compare_tracking(networks: Networks, cases: Iterable[TracedCase], *, progres
             steps = [min(step, len(case.truth)) - 1 for step in SHOWN_STEPS]
             group = scores.setdefault((case.group, ""), {name: [] for name in tracks})
             drawn = {
-                name: np.stack([draw(found.at(step), colours, case.novel) for step in steps])
+                name: np.stack([draw_coloured(found.at(step), colours, case.novel) for step in steps])
                 for name, found in tracks.items()
             }
             for name, pictures in drawn.items():
@@ -109,35 +108,13 @@ def _nearest_neighbours(
     return np.stack(result)
 
 
-def draw(mesh: Mesh, colours: np.ndarray, cameras: Cameras) -> np.ndarray:
-    """A vertex-coloured mesh from every camera, unlit: [view, h, w, 4] uint8, straight alpha, antialiased."""
-    height, width = cameras.size
-    fine = cameras.resized((height * _SUPERSAMPLING, width * _SUPERSAMPLING))
-    pictures = []
-    for pose, intrinsics in zip(fine.world_from_camera.numpy(), fine.intrinsics.numpy(), strict=True):
-        raster = rasterize(mesh.vertices, mesh.faces, pose, intrinsics, fine.size)
-        rgb = interpolate(raster, mesh.faces, colours)  # 0 where empty, so premultiplied
-        rgba = np.concatenate([rgb, raster.mask[..., None]], -1)
-        rgba = rgba.reshape(height, _SUPERSAMPLING, width, _SUPERSAMPLING, 4).mean((1, 3))
-        rgba[..., :3] /= np.maximum(rgba[..., 3:], 1e-6)
-        pictures.append((rgba.clip(0, 1) * 255 + 0.5).astype(np.uint8))
-    return np.stack(pictures)
-
-
 def distances(traced: TrackedMesh, case: TracedCase) -> dict[str, Cell]:
     """CD-3D, CD-4D and CD-M in the world frame, fractions of the object's size.
 
     Points drawn by area on the first mesh are carried along and compared with the true tracks.
     """
     world = case.views.world_from_model
-    moved = traced.vertices.astype(np.float64) @ world[:3, :3].T + world[:3, 3]
-    rng = np.random.default_rng(0)
-    faces = traced.faces
-    corners = moved[0][faces]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    face = rng.choice(len(faces), POINTS, p=area / area.sum())
-    share = rng.dirichlet(np.ones(3), POINTS)
-    points = np.einsum("sk,tskc->tsc", share, moved[:, faces[face]]) / case.size
+    points = (carried_points(traced, POINTS) @ world[:3, :3].T + world[:3, 3]) / case.size
     truth = case.tracks / case.size
     posed = Similarity(1.0, np.eye(3), np.zeros(3))
     return {

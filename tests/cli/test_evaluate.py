@@ -46,6 +46,9 @@ def test_a_report_says_what_made_it(tiny_weights: Path, tmp_path: Path, capsys: 
         (["interpolation", "--assets", "absent.glb"], "absent.glb"),
         (["tracking", "--gap", "0.5"], "--gap 0.14"),
         (["tracking", "absent"], "tracks.npz"),
+        (["monocular", "absent"], "transforms.json"),
+        (["monocular", "--count", "0"], "nothing to judge"),
+        (["monocular", "--require", "psnr"], "lpips or fvd"),
     ],
 )
 def test_refusals(words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,6 +62,17 @@ def test_refusals(words: list[str], said: str, tmp_path: Path, capsys: pytest.Ca
 def test_a_lim_that_is_not_there_is_missing_weights(tmp_path: Path) -> None:
     words = ["eval", "interpolation", "--count", "1", "--lim", f"x={tmp_path / 'absent'}", "--device", "cpu"]
     assert run(words) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["--triposr", "nobody/nothing"], "nobody/nothing"), (["--require", "fvd"], "FVD needs")]
+)
+def test_what_is_asked_for_and_not_here_is_missing(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["eval", "monocular", *words, "-o", str(tmp_path / "out"), "--device", "cpu"]) == 3
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

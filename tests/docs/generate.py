@@ -24,7 +24,7 @@ from lim_cli.cli.main import COMMANDS
 
 DOCS = Path(__file__).resolve().parents[2] / "lim_cli" / "docs"
 NOTE = "<!-- Written by `python -m tests.docs.generate`; change the command's help, not this page. -->"
-PAGES = {"limits.md": "Limits, and what to expect"}
+PAGES = {"limits.md": "Limits, and what to expect", "view-models.md": "Other view models: `--views-model`"}
 """Pages written by hand, and how the index names them."""
 
 

@@ -11,8 +11,9 @@ from shapes import sphere
 
 from lim_cli.artifacts.store import ViewsArtifact
 from lim_cli.core.camera import Cameras, orbit_cameras
+from lim_cli.evaluation.drawing import draw_coloured
 from lim_cli.evaluation.sequences import TracedCase, procedural_sequences
-from lim_cli.evaluation.tracking import NEAREST, OURS, STILL, compare_tracking, distances, draw
+from lim_cli.evaluation.tracking import NEAREST, OURS, STILL, compare_tracking, distances
 from lim_cli.geometry.mesh import Mesh, TrackedMesh
 from lim_cli.stages.networks import Networks
 
@@ -62,7 +63,7 @@ def test_distances_are_fractions_of_the_size_whatever_the_units(scale: float) ->
 def test_a_drawn_ball_is_a_disc_of_its_colour() -> None:
     mesh = ball()
     colour = np.broadcast_to(np.array([0.2, 0.6, 1.0], np.float32), mesh.vertices.shape)
-    (picture,) = draw(mesh, colour, camera())
+    (picture,) = draw_coloured(mesh, colour, camera())
     focal = 32 / np.tan(np.radians(15))
     radius = focal * np.tan(np.arcsin(0.5 / 4))
     rows, columns = np.mgrid[:64, :64] + 0.5
