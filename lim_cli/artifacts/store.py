@@ -21,6 +21,7 @@ from lim_cli.artifacts.folder_io import (
     save_pictures,
     save_scalars,
 )
+from lim_cli.artifacts.generation import Generation
 from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import InputError
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
@@ -76,6 +77,7 @@ class ViewsArtifact:
     keyframe_times: [keyframe] float64 seconds, increasing.
     source: `posed` (given by the user) or `generated` (by diffusion).
     world_from_model: [4, 4] float64, from the model frame to the user's world.
+    generation: how generated views came about, None of posed ones.
     """
 
     rgba: np.ndarray
@@ -83,6 +85,7 @@ class ViewsArtifact:
     keyframe_times: np.ndarray
     source: Literal["posed", "generated"]
     world_from_model: np.ndarray
+    generation: Generation | None = None
 
     def __post_init__(self) -> None:
         _expect("rgba", self.rgba, "uint8", (len(self.keyframe_times), None, None, None, 4))
@@ -120,6 +123,8 @@ class ViewsArtifact:
         shared = self.cameras.intrinsics.ndim == 2
         values = {"size": list(self.rgba.shape[2:4]), "source": self.source, "shared_cameras": shared}
         save_scalars(folder, "views", values)
+        if self.generation is not None:
+            self.generation.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -135,6 +140,7 @@ class ViewsArtifact:
         arrays = load_arrays(folder, specs, {})
         height, width = _size(folder, values["size"])
         keyframes, views = len(arrays["keyframe_times"]), arrays["intrinsics"].shape[-2]
+        generation = Generation.load(folder)
         rgba = load_pictures(folder / "views", keyframes * views, (height, width))
         poses, intrinsics = (
             torch.from_numpy(arrays["world_from_camera"]),
@@ -148,6 +154,7 @@ class ViewsArtifact:
                 arrays["keyframe_times"],
                 values["source"],
                 arrays["world_from_model"],
+                generation,
             ),
         )
 

@@ -56,7 +56,12 @@ StepsOption = Annotated[
     int,
     typer.Option(help="View diffusion steps; with the shipped weights 1 is best, more add crumbs.", min=1, max=1000),
 ]
-ElevationOption = Annotated[float, typer.Option(help="Degrees the input camera is above the object.", min=-89, max=89)]
+ViewTriesOption = Annotated[
+    int, typer.Option(help="Seeds to generate views from; those that agree best are kept.", min=1, max=100)
+]
+ElevationOption = Annotated[
+    str, typer.Option(help="Degrees the input camera is above the object, -89 to 89; auto estimates them.")
+]
 FieldOfViewOption = Annotated[float, typer.Option(help="Horizontal degrees of the input camera.", min=1, max=150)]
 VerticesOption = Annotated[int, typer.Option(help="Vertices of the mesh.", min=100, max=1_000_000)]
 TextureSizeOption = Annotated[int, typer.Option(help="Side of the texture, pixels.", min=64, max=8192)]

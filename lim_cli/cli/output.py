@@ -49,9 +49,9 @@ class Output:
         """One of many results: `plain` as one line of JSON if asked for, else `text`."""
         self._print(json.dumps(plain, default=str) if self.as_json else text)
 
-    def stages(self, run: Path, seconds: Mapping[str, float]) -> None:
-        """What stages run alone say: their folders and seconds."""
-        plain = {"run": str(run), "seconds": dict(seconds)}
+    def stages(self, run: Path, seconds: Mapping[str, float], **found: Any) -> None:
+        """What stages run alone say: their folders and seconds; `found`: what else, for JSON only."""
+        plain = {"run": str(run), "seconds": dict(seconds), **found}
         lines = [f"{run}: {name} {'there already' if took == 0 else f'{took} s'}" for name, took in seconds.items()]
         self.result(plain, lines)
 

@@ -92,7 +92,7 @@ def check_weights(settings: Settings, *, generates: bool) -> Path:
     """
     from safetensors import SafetensorError, safe_open
 
-    from lim_cli.models.releases import find_release
+    from lim_cli.models.releases import find_release, is_model
 
     other = settings.config.views_model
     needs = (*MODELS, "views") if generates and other is None else MODELS
@@ -100,6 +100,8 @@ def check_weights(settings: Settings, *, generates: bool) -> Path:
     folders = [release / name for name in needs]
     if generates and other is not None and Path(other).is_dir():
         folders.append(Path(other))
+    if generates and settings.config.views.elevation is None and is_model(release / "camera"):
+        folders.append(release / "camera")
     for folder in folders:
         files = sorted(folder.rglob("*.safetensors"))
         if not files:

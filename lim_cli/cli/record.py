@@ -17,7 +17,7 @@ from lim_cli.cli.settings import Settings, absolute_folder
 from lim_cli.core.config import to_plain
 from lim_cli.core.files import atomic_path, hash_file, hash_json, hash_tree
 from lim_cli.data.model_files import hash_model
-from lim_cli.models.releases import weight_hash
+from lim_cli.models.releases import is_model, weight_hash
 
 RUN_NAME = "config.json"
 """Its name in a run folder."""
@@ -50,6 +50,8 @@ def describe(job: Job, path: Path, settings: Settings, release: Path) -> dict[st
             models["views"] = hash_json(other)  # a hub id has no files to hash
         else:
             models["views"] = _weight_hash(foreign or release / "views")
+        if config.views.elevation is None and is_model(release / "camera"):
+            models["camera"] = _weight_hash(release / "camera")
     resolved = replace(
         config,
         release=release.name,

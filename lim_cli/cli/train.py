@@ -22,7 +22,9 @@ app = new_app()
 def train(
     task: Annotated[
         str,
-        typer.Argument(metavar="TASK", help="lrm, canonical_lrm, lim, canonical_lim or views.", show_default=False),
+        typer.Argument(
+            metavar="TASK", help="lrm, canonical_lrm, lim, canonical_lim, views or camera.", show_default=False
+        ),
     ],
     output: Annotated[
         Path,

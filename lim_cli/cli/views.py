@@ -16,7 +16,8 @@ def views(
     run: options.RunArgument,
     keyframe_stride: options.KeyframeStrideOption = None,
     steps: options.StepsOption = 1,
-    elevation: options.ElevationOption = 10.0,
+    view_tries: options.ViewTriesOption = 1,
+    elevation: options.ElevationOption = "auto",
     field_of_view: options.FieldOfViewOption = 40.0,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
@@ -40,10 +41,12 @@ def views(
     check_run(run)
     networks = options.networks_of(settings, "views")
 
+    from lim_cli.core.config import to_plain
     from lim_cli.stages.steps import Steps, existing_run
 
     sink = Output(as_json=json_, quiet=quiet, verbose=verbose)
     with existing_run(run) as folder:
         stages = Steps(folder, networks, progress=sink)
         stages.views(settings.config.views, seed=settings.config.seed)
-        sink.stages(run, stages.seconds)
+        generation = to_plain(stages.load_views().generation)
+        sink.stages(run, stages.seconds, generation=generation)

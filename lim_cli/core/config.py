@@ -85,7 +85,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
         options = typing.get_args(hint)
-        if (value is None or value == "none") and type(None) in options:
+        if (value is None or value in ("none", "auto")) and type(None) in options:
             return None  # TOML and the command line have no null
         return _convert(next(o for o in options if o is not type(None)), value, where)
     if origin is tuple:

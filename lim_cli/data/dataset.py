@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -12,22 +12,29 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lim_cli.data.animated_object import AnimatedObject
 from lim_cli.data.procedural.procedural_object import ProceduralObject
-from lim_cli.data.samples import SampleSpec, draw_sample
 
 _SPLITS = {"train": 1, "eval": 2}
+
+
+class Spec(Protocol):
+    """What a sample is made of: `SampleSpec` or `CameraSpec`."""
+
+    def draw(self, source: AnimatedObject, rng: np.random.Generator) -> dict[str, np.ndarray]: ...
 
 
 class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
     """Samples of procedural objects, and of a rigged-asset library for a share of them.
 
     Two neighbouring samples may show one object (`repeat`), since drawing an object costs as much as a view.
+    `pool`: there are only so many different samples, which come round again and are kept in memory: for models that
+    learn faster than samples are drawn.
     The `eval` split draws from other seeds than `train` ever does. A core draws about 300 images of 128x128 a second
     (tests/benchmarks/world_speed.py): what a GPU wants more comes from more loader workers.
     """
 
     def __init__(
         self,
-        spec: SampleSpec,
+        spec: Spec,
         *,
         seed: int = 0,
         split: Literal["train", "eval"] = "train",
@@ -35,9 +42,11 @@ class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
         assets: Path | None = None,
         asset_share: float = 0.25,
         length: int = 2**40,
+        pool: int | None = None,
     ) -> None:
         self.spec, self.seed, self.split, self.repeat = spec, seed, split, repeat
         self.assets, self.asset_share, self.length = assets, asset_share, length
+        self.pool, self._drawn = pool, dict[int, dict[str, np.ndarray]]()
         self._library: object | None = None
         self._last: tuple[int, AnimatedObject] | None = None
 
@@ -45,11 +54,19 @@ class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
         return self.length
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        if self.pool is None:
+            return self._sample(index)
+        number = index % self.pool
+        if number not in self._drawn:
+            self._drawn[number] = self._sample(number)
+        return self._drawn[number]
+
+    def _sample(self, index: int) -> dict[str, np.ndarray]:
         key = [_SPLITS[self.split], self.seed]
         number = index // self.repeat
         if self._last is None or self._last[0] != number:
             self._last = (number, self._draw(np.random.default_rng([*key, 0, number])))
-        return draw_sample(self._last[1], np.random.default_rng([*key, 1, index]), self.spec)
+        return self.spec.draw(self._last[1], np.random.default_rng([*key, 1, index]))
 
     def _draw(self, rng: np.random.Generator) -> AnimatedObject:
         if self.assets is not None and rng.uniform() < self.asset_share:

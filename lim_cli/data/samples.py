@@ -51,6 +51,10 @@ class SampleSpec:
                 f"got patch {self.patch} and rays {self.rays}."
             )
 
+    def draw(self, source: AnimatedObject, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """See `draw_sample`."""
+        return draw_sample(source, rng, self)
+
 
 def draw_sample(source: AnimatedObject, rng: np.random.Generator, spec: SampleSpec) -> dict[str, np.ndarray]:
     """A sample of `source` at random phases, from random cameras, under a random light."""

@@ -1,27 +1,21 @@
-"""Held-out figures of the canonical twins and of the view generator, for their cards."""
+"""Held-out figures of the canonical twins, for their cards."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from lim_cli.core.camera import Cameras
-from lim_cli.core.device import generator
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.procedural.procedural_object import ProceduralObject
-from lim_cli.data.rigs import Rig, mono_rig, random_light, source_rig
+from lim_cli.data.rigs import Rig, random_light, source_rig
 from lim_cli.evaluation.report import Report
 from lim_cli.evaluation.scores import Cell
-from lim_cli.evaluation.strips import Row
-from lim_cli.metrics.image import mask_iou, psnr_foreground
 from lim_cli.models.lim import state_of
 from lim_cli.models.lrm import encode_canonical
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks, batched
 from lim_cli.stages.surface import FieldQuery
-
-SIZE = 128
 
 
 @torch.no_grad()
@@ -71,61 +65,6 @@ def canonical_error(networks: Networks, count: int, *, gap: float, progress: Pro
         name: {"mean_error": round(float(np.mean(values)), 5)} for name, values in errors.items()
     }
     return Report({f"procedural, gap {gap:g}, alpha 0.5": table})
-
-
-@torch.no_grad()
-def view_quality(
-    networks: Networks, count: int, *, frames: int = 8, steps: int = 1, progress: Progress | None = None
-) -> Report:
-    """Generated views of held-out procedural clips against the truth; strip: truth over generated.
-
-    iou, psnr_fg: means over the three generated views. change: mean frame-to-frame difference of the generated
-    views over that of the true ones.
-    """
-    progress = progress or SilentProgress()
-    ious, psnrs, made_change, true_change = [], [], [], []
-    pictures = []
-    with progress.task("Judging generated views", count) as task:
-        for number in range(count):
-            rng = np.random.default_rng([2, 0, 9, number])
-            drawn = ProceduralObject.draw(rng)
-            gap = rng.uniform(0.3, 0.8)
-            phases = rng.uniform(0, 1 - gap) + gap * np.linspace(0, 1, frames)
-            poses = drawn.normalised(phases, 0.92).poses(phases)
-            light, rig = random_light(rng), mono_rig(rng, SIZE)
-            truth = np.stack([
-                [p.render(rig.world_from_camera[v], rig.intrinsics[v], rig.size, light, p)[0] for v in range(4)]
-                for p in poses
-            ])  # fmt: skip
-            clip = torch.from_numpy(truth).movedim(-1, 2).float().clamp(0, 1)  # [time, view, 4, h, w]
-            position = rig.world_from_camera[0, :3, 3]
-            made = networks.views(
-                clip[:, 0],
-                elevation=float(np.degrees(np.arcsin(position[1] / np.linalg.norm(position)))),
-                field_of_view=float(2 * np.degrees(np.arctan(SIZE / 2 / rig.intrinsics[0, 0]))),
-                num_inference_steps=steps,
-                generator=generator(number),
-            ).images
-            if made.shape[-1] != SIZE:
-                made = F.interpolate(made.flatten(0, 1), size=(SIZE, SIZE), mode="bilinear", antialias=True)
-                made = made.view_as(clip)
-            ious.append(float(mask_iou(made[:, 1:, 3], clip[:, 1:, 3]).mean()))
-            white = [x[:, :, :3] * x[:, :, 3:] + 1 - x[:, :, 3:] for x in (clip, made)]
-            inside = psnr_foreground(white[1][:, 1:], white[0][:, 1:], clip[:, 1:, 3])
-            psnrs.append(float(inside[torch.isfinite(inside)].mean()))
-            true_change.append(float(white[0][:, 1:].diff(dim=0).abs().mean()))
-            made_change.append(float(white[1][:, 1:].diff(dim=0).abs().mean()))
-            rows = [torch.cat([w[t, v] for t in (0, frames // 2) for v in range(4)], -1) for w in white]
-            picture = (torch.cat(rows, -2).movedim(0, -1).clamp(0, 1) * 255).byte().numpy()
-            pictures.append(Row(f"{drawn.plan} {number}", [picture]))
-            task.advance()
-    scores: dict[str, Cell] = {
-        "iou": round(float(np.mean(ious)), 4),
-        "psnr_fg": round(float(np.mean(psnrs)), 3),
-        "change": round(float(np.sum(made_change) / max(np.sum(true_change), 1e-9)), 3),
-    }
-    columns = ["four views at the first and the middle time: truth above, generated below"]
-    return Report({f"{steps} steps": {"generated": scores}}, columns=columns, strip=pictures)
 
 
 def _cameras(rig: Rig) -> Cameras:

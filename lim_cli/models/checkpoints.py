@@ -19,6 +19,7 @@ from lim_cli.models.releases import (
     HINT,
     FileCheck,
     find_release,
+    is_model,
     list_models,
     list_releases,
     table,
@@ -29,6 +30,7 @@ from lim_cli.models.releases import (
 __all__ = [
     "FileCheck",
     "find_release",
+    "is_model",
     "list_models",
     "list_releases",
     "load_model",

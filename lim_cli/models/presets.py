@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from lim_cli.core.config import from_plain
+from lim_cli.models.camera import CameraEstimator, CameraEstimatorConfig
 from lim_cli.models.checkpoints import load_model
 from lim_cli.models.image_encoder import EncoderConfig
 from lim_cli.models.lifting import LiftingConfig
@@ -62,12 +63,23 @@ def lim_config(
     return replace(config, head=head) if head is not None else config
 
 
+def camera_config(preset: Preset) -> CameraEstimatorConfig:
+    """The camera estimator's; it is ours, so `paper` is what is shipped."""
+    if preset == "tiny":
+        return CameraEstimatorConfig(image_size=32, widths=(8, 16, 16), hidden=16)
+    return CameraEstimatorConfig()
+
+
 def build_lrm(plain: dict[str, Any]) -> LRM:
     return LRM(from_plain(LRMConfig, plain))
 
 
 def build_lim(plain: dict[str, Any]) -> LIM:
     return LIM(from_plain(LIMConfig, plain))
+
+
+def build_camera(plain: dict[str, Any]) -> CameraEstimator:
+    return CameraEstimator(from_plain(CameraEstimatorConfig, plain))
 
 
 def load_lrm(folder: Path, device: torch.device | str = "cpu") -> LRM:
@@ -82,3 +94,12 @@ def load_lrm(folder: Path, device: torch.device | str = "cpu") -> LRM:
 def load_lim(folder: Path, device: torch.device | str = "cpu") -> LIM:
     """A trained LIM or CanonicalLIM, in evaluation mode."""
     return load_model(folder, build_lim, device).eval()
+
+
+def load_camera(folder: Path, device: torch.device | str = "cpu") -> CameraEstimator:
+    """A trained camera estimator, in evaluation mode.
+
+    Raises:
+        WeightsError: absent, incomplete or not matching its configuration.
+    """
+    return load_model(folder, build_camera, device).eval()

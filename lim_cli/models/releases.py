@@ -74,10 +74,11 @@ def list_releases(weights: Path | None = None) -> list[Path]:
 
 def list_models(release: Path) -> list[Path]:
     """Model folders of a release: those with a config.json, or a diffusers model_index.json."""
-    return sorted(f for f in release.iterdir() if _is_model(f)) if release.is_dir() else []
+    return sorted(f for f in release.iterdir() if is_model(f)) if release.is_dir() else []
 
 
-def _is_model(folder: Path) -> bool:
+def is_model(folder: Path) -> bool:
+    """Whether the folder holds one."""
     return (folder / CONFIG_NAME).is_file() or (folder / PIPELINE_NAME).is_file()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lim_cli.artifacts.generation import InputCamera
 from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.run_folder import RunFolder
 from lim_cli.artifacts.store import TextureArtifact, TrackArtifact, ViewsArtifact
@@ -39,7 +40,9 @@ class ReconstructResult:
     silhouette_iou: mean overlap with the input mattes, from the input cameras; still_iou: the same for the first
     frame's mesh held still. input_psnr_fg, input_psnr_covered, input_missed: see `stages.agreement.Likeness`; None
     where there is no pixel to compare. mesh: faces turned over, self-intersections, volume. skin_output, skin_error,
-    parts, interpolation_error: see `stages.export.Exported`. seconds: of each stage; 0 where an earlier result served.
+    parts, interpolation_error: see `stages.export.Exported`. camera: of a single-camera clip, as it was taken;
+    view_agreement: of its generated views, `mask` and `colour` from 0 to 1 (see `geometry.view_agreement`); None for a
+    posed scene. seconds: of each stage; 0 where an earlier result served.
     """
 
     output: Path
@@ -62,6 +65,8 @@ class ReconstructResult:
     skin_error: SkinError | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     sheet: Path | None = None
+    camera: InputCamera | None = None
+    view_agreement: dict[str, float | None] | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """JSON values."""
@@ -225,7 +230,7 @@ def _written(
     if sheet is not None:
         write_contact_sheet(textured, views, clip, sheet, progress=progress)
     steps.seconds["export"] = round(time.monotonic() - began, 2)
-    track = textured.textured.track
+    track, generation = textured.textured.track, views.generation
     with progress.task("Comparing with the input", 4) as task:
         overlaps = []
         for still in (False, True):
@@ -256,6 +261,8 @@ def _written(
         skin_error=info.skin_error,
         seconds=dict(steps.seconds),
         sheet=sheet,
+        camera=generation.camera if generation is not None else None,
+        view_agreement=generation.agreement if generation is not None else None,
     )
 
 

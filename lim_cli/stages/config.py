@@ -51,12 +51,14 @@ class PosedConfig:
 class ViewsConfig:
     """keyframe_stride: every how many input frames is a keyframe. steps: of the sampler.
 
-    elevation, field_of_view: of the input camera, degrees.
+    tries: seeds to make views from; those that agree best are kept.
+    elevation: of the input camera, degrees; None estimates it. field_of_view: horizontal degrees.
     """
 
     keyframe_stride: int = 2
     steps: int = DEFAULT_STEPS
-    elevation: float = DEFAULT_ELEVATION
+    tries: int = 1
+    elevation: float | None = None
     field_of_view: float = DEFAULT_FIELD_OF_VIEW
 
 
@@ -186,6 +188,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "posed.size": (16, 4096),
     "views.keyframe_stride": (1, 1_000_000),
     "views.steps": (1, 1000),
+    "views.tries": (1, 100),
     "views.elevation": (-89, 89),
     "views.field_of_view": (1, 150),
     "track.vertices": (100, 1_000_000),
@@ -220,6 +223,7 @@ OPTION_PATHS: dict[str, tuple[str, ...]] = {
     "input_fps": ("ingest.input_fps", "posed.input_fps"),
     "keyframe_stride": ("posed.keyframe_stride", "views.keyframe_stride"),
     "steps": ("views.steps",),
+    "view_tries": ("views.tries",),
     "elevation": ("views.elevation",),
     "field_of_view": ("views.field_of_view",),
     "vertices": ("track.vertices",),

@@ -13,10 +13,11 @@ import torch.nn.functional as F
 from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import WeightsError
 from lim_cli.core.files import hash_json
-from lim_cli.models.checkpoints import find_release, weight_hash
+from lim_cli.models.camera import CameraEstimator
+from lim_cli.models.checkpoints import find_release, is_model, weight_hash
 from lim_cli.models.lim import LIM
 from lim_cli.models.lrm import LRM, LRMOutput, premultiplied
-from lim_cli.models.presets import load_lim, load_lrm
+from lim_cli.models.presets import load_camera, load_lim, load_lrm
 
 if TYPE_CHECKING:
     from lim_cli.diffusion.adapter import ViewsPipeline
@@ -25,7 +26,7 @@ MODELS = ("lrm", "lim", "canonical_lrm", "canonical_lim", "views")
 
 
 class Networks:
-    """LRM, LIM, their canonical twins and the view generator of a release, on one device.
+    """LRM, LIM, their canonical twins, the view generator and the camera estimator of a release, on one device.
 
     Raises:
         WeightsError: the release lacks one of the models needed, or (on use) one is damaged.
@@ -68,6 +69,15 @@ class Networks:
         from lim_cli.diffusion.adapter import load_views_pipeline
 
         return load_views_pipeline(self.views_model or self.release / "views", self.device)
+
+    @cached_property
+    def camera(self) -> CameraEstimator | None:
+        """The camera estimator; None where the release is older than it."""
+        return load_camera(self.release / "camera", self.device) if self.has("camera") else None
+
+    def has(self, name: str) -> bool:
+        """Whether the release holds the model."""
+        return is_model(self.release / name)
 
     def hashes(self, *names: str) -> dict[str, str]:
         """SHA-256 of the named models, for manifests."""

@@ -87,7 +87,7 @@ class Steps:
                 ClipArtifact.load(self.run.stage_path("clip")), options, self.networks, seed=seed,
                 pieces=pieces, progress=self.progress,
             ).save(pieces.folder),
-            models=("views",),
+            models=self._generating(options),
             seed=seed,
         )  # fmt: skip
 
@@ -155,6 +155,11 @@ class Steps:
             found, self.load_views(), self.load_clip(), times, options, self.networks,
             pieces=pieces, progress=self.progress,
         )  # fmt: skip
+
+    def _generating(self, options: ViewsConfig) -> tuple[str, ...]:
+        """The models that views are made with."""
+        estimates = options.elevation is None and self.networks.has("camera")
+        return ("views", "camera") if estimates else ("views",)
 
     def _inputs(self, *stages: str) -> dict[str, str]:
         """Hashes of what the stages wrote, and of the clip where the input is one."""

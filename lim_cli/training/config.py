@@ -10,7 +10,7 @@ from typing import Any, Literal
 from lim_cli.core.errors import ConfigError
 from lim_cli.training.losses import FieldLossWeights
 
-TaskName = Literal["lrm", "lim", "canonical_lrm", "canonical_lim", "views"]
+TaskName = Literal["lrm", "lim", "canonical_lrm", "canonical_lim", "views", "camera"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class TrainConfig:
     """A run. steps: length of the schedule; minutes: if set, the schedule is followed by wall time instead
 
     (and is then not repeatable to the bit). teacher, canonical_teacher: folders of the frozen models.
+    pool: if set, only so many samples are drawn, kept in memory by every worker and gone round.
     lim_blocks: blocks of LIM, never more than its LRM has. patch: 0, or the side in pixels of the squares that
     rays are drawn in, which field_loss.perceptual (LPIPS, on `perceptual_backbone`) and field_loss.edges look at.
     """
@@ -50,6 +51,7 @@ class TrainConfig:
     compile: bool = False
     seed: int = 0
     workers: int = 1
+    pool: int | None = None
     rays: int = 384
     points: int = 2048
     surface: int = 768
@@ -75,6 +77,8 @@ class TrainConfig:
         for name in ("steps", "batch_size", "log_every", "evaluate_every", "evaluate_samples", "lim_blocks"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.pool is not None and self.pool < self.batch_size:
+            raise ConfigError(f"pool must hold at least a batch of {self.batch_size}, got {self.pool}.")
         if self.workers < 0 or (self.minutes is not None and self.minutes <= 0):
             raise ConfigError("workers must not be negative, and minutes must be positive.")
         if self.patch < 2 and (self.field_loss.perceptual > 0 or self.field_loss.edges > 0):

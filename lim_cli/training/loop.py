@@ -153,6 +153,7 @@ def _batches(config: TrainConfig, task: Task, accelerator: Accelerator, started:
         seed=config.seed * 1000 + accelerator.process_index,
         assets=Path(config.assets) if config.assets else None,
         asset_share=config.asset_share,
+        pool=config.pool,
     )
     stop = 2**40 if config.minutes is not None else config.steps * config.batch_size
     yield from sample_loader(

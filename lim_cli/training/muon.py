@@ -19,8 +19,10 @@ _ITERATIONS = 5
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum whose updates are made orthogonal, scaled to the root mean square of AdamW's (0.2).
 
+    A convolution's weight counts as the matrix [out channel, in channel * height * width].
+
     Raises:
-        ValueError: a parameter is no matrix.
+        ValueError: a parameter is no matrix and no convolution's weight.
     """
 
     def __init__(
@@ -29,8 +31,8 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
         for group in self.param_groups:
             for matrix in group["params"]:
-                if matrix.ndim != 2:
-                    raise ValueError(f"expected matrices, got a parameter of shape {tuple(matrix.shape)}")
+                if matrix.ndim not in (2, 4):
+                    raise ValueError(f"expected matrices or convolutions, got a shape of {tuple(matrix.shape)}")
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -45,19 +47,20 @@ class Muon(torch.optim.Optimizer):
 
     def _update(self, matrices: list[nn.Parameter], group: dict[str, Any]) -> None:
         momentum, rate = group["momentum"], group["lr"]
-        gradients = [m.grad for m in matrices if m.grad is not None]
+        gradients = [m.grad.flatten(1) for m in matrices if m.grad is not None]
         averages = [self._average(m) for m in matrices]
         torch._foreach_lerp_(averages, gradients, 1 - momentum)
         directions = orthogonalised(torch.stack(torch._foreach_lerp(gradients, averages, momentum)))
         places: list[Tensor] = list(matrices)
         torch._foreach_mul_(places, 1 - rate * group["weight_decay"])
-        scale = -rate * 0.2 * max(matrices[0].shape) ** 0.5
-        torch._foreach_add_(places, list(directions.to(matrices[0].dtype).unbind()), alpha=scale)
+        scale = -rate * 0.2 * max(gradients[0].shape) ** 0.5
+        steps = [step.view_as(m) for step, m in zip(directions.to(matrices[0].dtype), matrices, strict=True)]
+        torch._foreach_add_(places, steps, alpha=scale)
 
     def _average(self, matrix: nn.Parameter) -> Tensor:
         state = self.state[matrix]
         if "momentum_buffer" not in state:
-            state["momentum_buffer"] = torch.zeros_like(matrix)
+            state["momentum_buffer"] = torch.zeros_like(matrix.flatten(1))
         buffer: Tensor = state["momentum_buffer"]
         return buffer
 

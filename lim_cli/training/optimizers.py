@@ -1,4 +1,4 @@
-"""Muon on the trunk's matrices, AdamW on the rest; or Adam on everything, as the paper."""
+"""Muon on the trunk's matrices and convolutions, AdamW on the rest; or Adam on everything, as the paper."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def build_optimizers(module: nn.Module, config: TrainConfig) -> list[torch.optim
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     if config.optimizer == "adam":
         return [torch.optim.Adam([p for _, p in named], lr=config.learning_rate)]
-    matrices = [p for n, p in named if p.ndim == 2 and "blocks." in n]
+    matrices = [p for n, p in named if p.ndim in (2, 4) and "blocks." in n]
     chosen = {id(p) for p in matrices}
     rest = [p for _, p in named if id(p) not in chosen]
     fused = bool(rest) and rest[0].is_cuda

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from lim_cli.core.camera import Cameras
 from lim_cli.core.config import to_plain
 from lim_cli.core.errors import WeightsError
+from lim_cli.data.camera_samples import CameraSpec
 from lim_cli.data.samples import SampleSpec
 from lim_cli.metrics.perceptual import Lpips
+from lim_cli.models.camera import CameraEstimator, Odds
 from lim_cli.models.checkpoints import read_tensors
 from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, state_of
 from lim_cli.models.lrm import LRM, LRMOutput, encode_canonical, premultiplied
-from lim_cli.models.presets import Kind, lim_config, load_lim, load_lrm, lrm_config
+from lim_cli.models.presets import Kind, camera_config, lim_config, load_camera, load_lim, load_lrm, lrm_config
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import distillation_loss, field_losses
@@ -34,7 +36,7 @@ class Task(nn.Module):
     """forward(batch, generator) -> (loss, metrics); `model` is what is saved, `plain` its configuration."""
 
     model: nn.Module
-    spec: SampleSpec
+    spec: SampleSpec | CameraSpec
     plain: dict[str, Any]
 
     def __init__(self, config: TrainConfig) -> None:
@@ -330,11 +332,65 @@ def _denoiser_tensors(folder: Path) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in pipeline.denoiser.state_dict().items()}
 
 
+_CAMERA_WEIGHTS = {"elevation": 1.0, "field_of_view": 0.3}
+"""The field of view hardly shows in a picture; it must not use up the trunk."""
+
+
+class CameraTask(Task):
+    """The camera estimator: the elevation and field of view of a clip's camera."""
+
+    model: CameraEstimator
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        options = camera_config(config.preset)
+        self.model = CameraEstimator(options)
+        if config.initial is not None:
+            self.model.load_state_dict(load_camera(Path(config.initial)).state_dict())
+        self.plain = to_plain(options)
+        self.spec = CameraSpec(size=options.image_size)
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        pictures = premultiplied(batch["pictures"].flatten(0, 1).float() / 255)
+        if self.training:
+            pictures = varied(pictures, generator)
+        loss, metrics = pictures.new_zeros(()), {}
+        for name, head, odds in zip(("elevation", "field_of_view"), self._heads(), self.model(pictures), strict=True):
+            truth = batch[name].flatten()
+            loss = loss + _CAMERA_WEIGHTS[name] * head.loss(odds, truth)
+            metrics[f"{name}_error"] = (head.moments(odds)[0] - truth).abs().mean().detach()
+        return loss, metrics
+
+    def _heads(self) -> tuple[Odds, Odds]:
+        return self.model.elevation, self.model.field_of_view
+
+
+def varied(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures [batch, 4, h, w], premultiplied, some mirrored, in other tints, blurred: what real clips bring.
+
+    None of it changes the camera's elevation or field of view.
+    """
+
+    def draw(channels: int = 1) -> Tensor:
+        return torch.rand(len(pictures), channels, 1, 1, generator=generator, device=pictures.device)
+
+    size = pictures.shape[-1]
+    mirrored = torch.where(draw() < 0.5, pictures.flip(-1), pictures)
+    matte = mirrored[:, 3:]
+    colour = torch.minimum(mirrored[:, :3] * (0.6 + 0.7 * draw(3)), matte)
+    tinted = torch.cat([colour, matte], 1)
+    small = F.interpolate(tinted, scale_factor=0.5, mode="bilinear", antialias=True)
+    blurred = F.interpolate(small, size=(size, size), mode="bilinear")
+    return torch.lerp(tinted, blurred, draw() * (draw() < 0.3))
+
+
 def build_task(config: TrainConfig) -> Task:
     if config.task in ("lrm", "canonical_lrm"):
         return LRMTask(config)
     if config.task in ("lim", "canonical_lim"):
         return LIMTask(config)
+    if config.task == "camera":
+        return CameraTask(config)
     return ViewsTask(config)
 
 

@@ -50,7 +50,7 @@ def square_crop(clip: Clip, *, margin: float = 0.1, size: int = 256) -> tuple[Cl
         side=side,
         source_size=clip.size,
     )
-    cropped = np.stack([_crop_frame(frame, info, size) for frame in clip.rgba])
+    cropped = np.stack([crop_frame(frame, info, size) for frame in clip.rgba])
     return replace(clip, rgba=cropped, has_alpha=bool((cropped[..., 3] < 255).any())), info
 
 
@@ -69,8 +69,8 @@ def visible_box(clip: Clip) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _crop_frame(frame: np.ndarray, info: CropInfo, size: int) -> np.ndarray:
-    """Premultiplied resampling; beyond the picture is transparent."""
+def crop_frame(frame: np.ndarray, info: CropInfo, size: int) -> np.ndarray:
+    """One frame [height, width, 4] uint8 cropped to [size, size, 4], resampled premultiplied; transparent beyond it."""
     height, width = frame.shape[:2]
     square: np.ndarray = np.zeros((info.side, info.side, 4), np.float32)
     top, left = max(0, info.top), max(0, info.left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from lim_cli.artifacts.folder_io import write_tensors
+from lim_cli.artifacts.generation import Generation, InputCamera
 from lim_cli.artifacts.store import (
     ClipArtifact,
     TextureArtifact,
@@ -24,6 +26,9 @@ from lim_cli.core.errors import InputError
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.video.cropping import CropInfo
 
+GENERATION = Generation(
+    InputCamera(12.5, 40.0, "estimated", 4.0), (0, 1), (0.9, 0.95), 1, (0.9, 0.95), (0.8, None), (0.6, 0.6)
+)
 RANDOM = np.random.default_rng(0)
 
 
@@ -52,6 +57,7 @@ def all_artifacts() -> list[Any]:
         TrackArtifact(track),
         TrackArtifact(track, np.ones((2, 4), np.float32)),
         TextureArtifact(TexturedTrack(track, RANDOM.random((4, 2)).astype(np.float32), pixels(16, 16, 3))),
+        ViewsArtifact(pixels(2, 4, 8, 8, 4), cameras, times, "generated", np.eye(4), GENERATION),
     ]
 
 
@@ -65,14 +71,14 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("index", range(8))
 def test_round_trip(tmp_path: Path, index: int) -> None:
     artifact = all_artifacts()[index]
     artifact.save(tmp_path)
     assert same(type(artifact).load(tmp_path), artifact)
 
 
-@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("index", range(8))
 def test_damage_is_refused(tmp_path: Path, index: int) -> None:
     artifact = all_artifacts()[index]
     kind = type(artifact)
@@ -145,3 +151,12 @@ def test_numbers_that_are_none_are_damage(tmp_path: Path) -> None:
 def test_what_the_system_says_shows_through_safetensors(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_tensors(tmp_path / "absent" / "a.safetensors", {"a": np.zeros(3)})
+
+
+@pytest.mark.parametrize("change", [{"chosen": 2}, {"mask": []}, {"camera": 3}, {"surplus": 1}, None])
+def test_a_damaged_account_of_the_generation_is_refused(tmp_path: Path, change: dict[str, Any] | None) -> None:
+    all_artifacts()[7].save(tmp_path)
+    file = tmp_path / "generation.json"
+    file.write_text("{" if change is None else json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(InputError, match=r"generation\.json is damaged"):
+        ViewsArtifact.load(tmp_path)

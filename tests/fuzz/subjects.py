@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from lim_cli.artifacts.folder_io import save_arrays
+from lim_cli.artifacts.generation import Generation, InputCamera
 from lim_cli.artifacts.keyframes import KeyframesArtifact, save_keyframe, save_keyframe_times
 from lim_cli.artifacts.manifest import Manifest, read_manifest
 from lim_cli.artifacts.run_folder import RunFolder
@@ -256,9 +257,11 @@ def artifacts() -> list[Subject]:
     times = np.array([0.0, 0.25])
     rgba = np.stack([disc(0), disc(1)])
     cameras = orbit_cameras([0, 90, 180, 270], elevation=10, field_of_view=40, distance=3, size=(SIDE, SIDE))
+    camera = InputCamera(12.5, 40.0, "estimated", 4.0)
+    generation = Generation(camera, (0, 1), (0.9, 0.95), 1, (0.9, 0.95), (0.8, None), (0.6, 0.6))
     records: dict[str, Any] = {
         "clip": ClipArtifact(rgba, times, CropInfo(-3, 2, 20, (30, 40))),
-        "views": ViewsArtifact(np.stack([rgba[[0, 1, 0, 1]]] * 2), cameras, times, "generated", np.eye(4)),
+        "views": ViewsArtifact(np.stack([rgba[[0, 1, 0, 1]]] * 2), cameras, times, "generated", np.eye(4), generation),
         "triplanes": TriplaneArtifact(np.ones((2, 3, 4, 5, 5), np.float16), times),
         "track": TrackArtifact(_track(), np.ones((3, 4), np.float32)),
         "texture": TextureArtifact(_textured()),

@@ -52,14 +52,14 @@ def log_of(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("name", ["lrm", "canonical_lrm", "lim", "canonical_lim", "views"])
+@pytest.mark.parametrize("name", ["lrm", "canonical_lrm", "lim", "canonical_lim", "views", "camera"])
 def test_every_task_takes_steps(name: str, teachers: dict[str, str], tmp_path: Path) -> None:
     result = train(task(name, teachers, steps=2), tmp_path / "run")
     assert torch.isfinite(torch.tensor(list(result.values()))).all()
     steps = [entry for entry in log_of(tmp_path / "run") if "loss" in entry]
     assert [entry["step"] for entry in steps] == [1, 2]
     assert all(entry["norm"] > 0 for entry in steps)
-    if name != "views":
+    if name not in ("views", "camera"):
         build = build_lrm if name.endswith("lrm") else build_lim
         assert load_model(tmp_path / "run" / "model", build).config.field.kind == (
             "canonical" if name.startswith("canonical") else "rgb"
