@@ -21,6 +21,7 @@ STAGE_FOLDERS = {
     "clip": "00_clip",
     "views": "10_views",
     "keyframes": "20_keyframes",
+    "refined": "30_refined",
     "track": "40_track",
     "texture": "50_texture",
 }
@@ -140,10 +141,14 @@ class RunFolder:
     def clear(self) -> None:
         """Removes all stages, finished or not."""
         for stage in STAGE_FOLDERS:
-            for folder in (self.stage_path(stage), self._partial(stage)):
-                with writing(folder):
-                    remove(folder)
-        self._sound.clear()
+            self.remove(stage)
+
+    def remove(self, stage: str) -> None:
+        """Removes a stage, finished or not."""
+        for folder in (self.stage_path(stage), self._partial(stage)):
+            with writing(folder):
+                remove(folder)
+        self._sound.discard(stage)
 
     def _partial(self, stage: str) -> Path:
         path = self.stage_path(stage)
@@ -164,6 +169,24 @@ class RunFolder:
             return hash_outputs(folder) == found.output_hashes
         except OSError:
             return False
+
+
+def refined_in(run: Path) -> Path | None:
+    """The folder of a run's refinement; None where its keyframes are not refined.
+
+    Raises:
+        InputError: it was made from other keyframes than lie there now.
+    """
+    folder = run / STAGE_FOLDERS["refined"]
+    if not folder.is_dir():
+        return None
+    made, keyframes = read_manifest(folder), read_manifest(run / STAGE_FOLDERS["keyframes"])
+    if made is not None and keyframes is not None:
+        name = STAGE_FOLDERS["keyframes"]
+        wanted = {f"{name}/{path}": value for path, value in (keyframes.output_hashes or {}).items()}
+        if wanted.items() <= made.input_hashes.items():
+            return folder
+    raise InputError(f"{folder} was not made from these keyframes; run lim refine {run} again.")
 
 
 def hash_outputs(folder: Path) -> dict[str, str]:

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ingest": ("lim_cli.cli.ingest", "Stage alone: read and matte an input into a run folder."),
     "views": ("lim_cli.cli.views", "Stage alone: generate the views of a clip's keyframes."),
     "keyframes": ("lim_cli.cli.keyframes", "Stage alone: reconstruct every keyframe as a triplane."),
+    "refine": ("lim_cli.cli.refine", "Stage alone: bring the triplanes closer to their views."),
     "track": ("lim_cli.cli.track", "Stage alone: trace one mesh through time."),
     "texture": ("lim_cli.cli.texture", "Stage alone: bake the texture."),
     "export": ("lim_cli.cli.export", "Stage alone: write the GLB, or USD, OBJ, PLY."),

@@ -63,6 +63,14 @@ ElevationOption = Annotated[
     str, typer.Option(help="Degrees the input camera is above the object, -89 to 89; auto estimates them.")
 ]
 FieldOfViewOption = Annotated[float, typer.Option(help="Horizontal degrees of the input camera.", min=1, max=150)]
+RefineOption = Annotated[
+    float,
+    typer.Option(
+        help="Seconds of two CPU cores spent on bringing the triplanes closer to the pictures; 0: none. The work is "
+        "counted in steps, so that a run can be repeated.",
+        min=0,
+    ),
+]
 VerticesOption = Annotated[int, typer.Option(help="Vertices of the mesh.", min=100, max=1_000_000)]
 TextureSizeOption = Annotated[int, typer.Option(help="Side of the texture, pixels.", min=64, max=8192)]
 QuantizeOption = Annotated[

@@ -83,6 +83,9 @@ def measure_stages(
                 chain.views()
         with stage("keyframes"):
             chain.keyframes()
+        if config.refinement.seconds > 0:
+            with stage("refined"):
+                chain.refined()
         with stage("track"):
             chain.track()
         with stage("texture"):

@@ -41,6 +41,20 @@ def march_rays(
     when a generator is given. Weights: w_i = T_i (1 - exp(-sigma_i delta)), T_i = exp(-sum_{j<i} sigma_j delta).
     """
     near, far = intersect_box(origins, directions, half_size)
+    return march_between(field, origins, directions, near, far, samples=samples, generator=generator)
+
+
+def march_between(
+    field: Field,
+    origins: Tensor,
+    directions: Tensor,
+    near: Tensor,
+    far: Tensor,
+    *,
+    samples: int,
+    generator: torch.Generator | None = None,
+) -> RayRender:
+    """`march_rays` where every ray has bounds of its own: near and far [batch, ray]; outside them nothing is met."""
     step = (far - near) / samples  # [batch, ray]
     place = torch.arange(samples, device=origins.device, dtype=origins.dtype) + 0.5
     if generator is not None:

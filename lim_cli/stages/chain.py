@@ -105,12 +105,19 @@ class Chain:
         if "keyframes" not in self.steps.seconds:
             self.views()
             self.steps.keyframes()
+        return KeyframesArtifact.load(self.steps.run.stage_path("keyframes"))
+
+    def refined(self) -> KeyframesArtifact:
+        """LRM's outputs with refined triplanes, if they are to be refined."""
+        if "refined" not in self.steps.seconds:
+            self.keyframes()
+            self.steps.refine(self.config.refinement, seed=self.config.seed)
         return self.steps.load_keyframes()
 
     def track(self) -> TrackArtifact:
         """The mesh traced to the output times."""
         if "track" not in self.steps.seconds:
-            self.keyframes()
+            self.refined()
             self.steps.track(self.config.track, fps=self.config.fps)
         return self.steps.load_track()
 

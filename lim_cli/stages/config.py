@@ -13,6 +13,7 @@ DEFAULT_STEPS = 1
 """A generator trained for little time is best asked once: its first guess is the mean of what it thinks possible, and
 further steps add crumbs (IoU with the truth .449 after 1 step, .421 after 3, .387 after 8)."""
 DEFAULT_FIELD_OF_VIEW = 40.0
+DEFAULT_REFINE = 10.0
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,26 @@ class ViewsConfig:
     tries: int = 1
     elevation: float | None = None
     field_of_view: float = DEFAULT_FIELD_OF_VIEW
+
+
+@dataclass(frozen=True)
+class RefinementConfig:
+    """seconds: that the keyframes' triplanes are refined, over all of them, as nominal seconds of two CPU cores
+
+    (`stages.refine.steps_for` turns them into a number of steps, so that a run can be repeated); 0: not at all.
+    rays, samples: of one step, and of one ray. rate: of Adam, units of triplane features.
+    opacity: weight of the mattes against the colours. proximity: of staying close to what LRM made; calm: to what
+    the keyframe before got. generated: how far generated views are trusted, the input's being 1.
+    """
+
+    seconds: float = DEFAULT_REFINE
+    rays: int = 768
+    samples: int = 20
+    rate: float = 0.1
+    opacity: float = 0.1
+    proximity: float = 0.003
+    calm: float = 0.003
+    generated: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -155,6 +176,7 @@ class ReconstructConfig:
     ingest: IngestConfig = field(default_factory=IngestConfig)
     posed: PosedConfig = field(default_factory=PosedConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
+    refinement: RefinementConfig = field(default_factory=RefinementConfig)
     track: TrackConfig = field(default_factory=TrackConfig)
     texture: TextureConfig = field(default_factory=TextureConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
@@ -191,6 +213,14 @@ RANGES: dict[str, tuple[float, float]] = {
     "views.tries": (1, 100),
     "views.elevation": (-89, 89),
     "views.field_of_view": (1, 150),
+    "refinement.seconds": (0, 86_400),
+    "refinement.rays": (1, 1_000_000),
+    "refinement.samples": (1, 1024),
+    "refinement.rate": (1e-6, 10),
+    "refinement.opacity": (0, 1e6),
+    "refinement.proximity": (0, 1e6),
+    "refinement.calm": (0, 1e6),
+    "refinement.generated": (0, 1),
     "track.vertices": (100, 1_000_000),
     "track.resolution": (16, 1024),
     "track.step_resolution": (16, 1024),
@@ -226,6 +256,7 @@ OPTION_PATHS: dict[str, tuple[str, ...]] = {
     "view_tries": ("views.tries",),
     "elevation": ("views.elevation",),
     "field_of_view": ("views.field_of_view",),
+    "refine": ("refinement.seconds",),
     "vertices": ("track.vertices",),
     "texture_size": ("texture.size",),
     "anim": ("export.anim",),

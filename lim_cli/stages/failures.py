@@ -14,6 +14,7 @@ LOWER = {
     "clip": "lower --max-frames, or cut the clip with --start and --end",
     "views": "lower --max-frames or raise --keyframe-stride",
     "keyframes": "lower --max-frames or raise --keyframe-stride",
+    "refined": "lower --set refinement.rays",
     "track": "lower --vertices, --fps or --max-frames",
     "texture": "lower --texture-size or --vertices",
     "export": "lower --vertices, --fps or --texture-size",

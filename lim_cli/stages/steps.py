@@ -12,15 +12,15 @@ from typing import Any
 from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.manifest import Manifest
 from lim_cli.artifacts.pieces import Pieces
-from lim_cli.artifacts.run_folder import STAGE_FOLDERS, RunFolder
+from lim_cli.artifacts.run_folder import STAGE_FOLDERS, RunFolder, refined_in
 from lim_cli.artifacts.store import ClipArtifact, TextureArtifact, TrackArtifact, ViewsArtifact
 from lim_cli.core.config import to_plain
 from lim_cli.core.errors import InputError, OutputError
 from lim_cli.core.files import hash_tree
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.scene_folder import is_scene_folder
-from lim_cli.stages import ingest, keyframes, posed, texture, track, views
-from lim_cli.stages.config import IngestConfig, PosedConfig, TextureConfig, TrackConfig, ViewsConfig
+from lim_cli.stages import ingest, keyframes, posed, refine, texture, track, views
+from lim_cli.stages.config import IngestConfig, PosedConfig, RefinementConfig, TextureConfig, TrackConfig, ViewsConfig
 from lim_cli.stages.failures import explained
 from lim_cli.stages.intervals import output_times
 from lim_cli.stages.networks import Networks
@@ -29,6 +29,7 @@ MADE_BY = {
     "clip": "lim ingest INPUT --workdir {run}",
     "views": "lim views {run}",
     "keyframes": "lim keyframes {run}",
+    "refined": "lim refine {run}",
     "track": "lim track {run}",
     "texture": "lim texture {run}",
 }
@@ -100,22 +101,39 @@ class Steps:
             models=("lrm",),
         )  # fmt: skip
 
-    def track(self, options: TrackConfig, *, fps: float) -> None:
-        """40: the mesh traced to the output times."""
+    def refine(self, options: RefinementConfig, *, seed: int = 0) -> None:
+        """30: what brings the keyframes' triplanes closer to their views; 0 seconds take an earlier result away."""
+        if options.seconds == 0:
+            self.run.remove("refined")
+            return
         self._require("views", "keyframes")
         self._make(
+            "refined", refine.STAGE_VERSION, options,
+            self.run.output_hashes("views") | self.run.output_hashes("keyframes"),
+            lambda pieces: refine.run(
+                KeyframesArtifact.load(self.run.stage_path("keyframes")), self.load_views(), options,
+                self.networks, pieces, seed=seed, progress=self.progress,
+            ),
+            models=("lrm",),
+            seed=seed,
+        )  # fmt: skip
+
+    def track(self, options: TrackConfig, *, fps: float) -> None:
+        """40: the mesh traced to the output times."""
+        self._require("views", *self._keyframes())
+        self._make(
             "track", track.STAGE_VERSION, {"track": to_plain(options), "fps": fps},
-            self._inputs("keyframes", "views"),
+            self._inputs(*self._keyframes(), "views"),
             lambda pieces: self._traced(options, fps, pieces).save(pieces.folder),
             models=("lrm", "lim", "canonical_lrm", "canonical_lim"),
         )  # fmt: skip
 
     def texture(self, options: TextureConfig) -> None:
         """50: the atlas and the texture."""
-        self._require("views", "keyframes", "track")
+        self._require("views", *self._keyframes(), "track")
         self._make(
             "texture", texture.STAGE_VERSION, options,
-            self._inputs("views", "keyframes", "track"),
+            self._inputs("views", *self._keyframes(), "track"),
             lambda pieces: texture.run(
                 self.load_track(), self.load_views(), self.load_clip(),
                 self.load_keyframes(), options, self.networks, pieces=pieces, progress=self.progress,
@@ -137,8 +155,8 @@ class Steps:
         return ViewsArtifact.load(self.run.stage_path("views"))
 
     def load_keyframes(self) -> KeyframesArtifact:
-        self._require("keyframes")
-        return KeyframesArtifact.load(self.run.stage_path("keyframes"))
+        self._require(*self._keyframes())
+        return KeyframesArtifact.load(self.run.stage_path("keyframes"), refined_in(self.run.path))
 
     def load_track(self) -> TrackArtifact:
         self._require("track")
@@ -160,6 +178,10 @@ class Steps:
         """The models that views are made with."""
         estimates = options.elevation is None and self.networks.has("camera")
         return ("views", "camera") if estimates else ("views",)
+
+    def _keyframes(self) -> tuple[str, ...]:
+        """The stages that the keyframes' triplanes come from."""
+        return ("keyframes", "refined") if self._has("refined") else ("keyframes",)
 
     def _inputs(self, *stages: str) -> dict[str, str]:
         """Hashes of what the stages wrote, and of the clip where the input is one."""

@@ -60,7 +60,7 @@ def test_a_clip_whole_again_and_stage_by_stage(lim: Lim, clip: Path, tmp_path: P
     # A rerun reuses every stage and gives the same bytes.
     again = lim(*whole, "-o", tmp_path / "again" / "a.glb")
     assert {k: v for k, v in again["seconds"].items() if k != "export"} == dict.fromkeys(
-        ("clip", "views", "keyframes", "track", "texture"), 0.0
+        ("clip", "views", "keyframes", "refined", "track", "texture"), 0.0
     )
     assert (tmp_path / "again" / "a.glb").read_bytes() == (tmp_path / "a.glb").read_bytes()
 
@@ -69,6 +69,7 @@ def test_a_clip_whole_again_and_stage_by_stage(lim: Lim, clip: Path, tmp_path: P
     lim("ingest", clip, "--workdir", alone)
     lim("views", alone)
     lim("keyframes", alone)
+    lim("refine", alone)
     lim("track", alone, "--fps", 24, *SMALL)
     lim("texture", alone, *TEXTURE)
     lim("export", alone, "-o", tmp_path / "alone" / "a.glb", "--sheet", tmp_path / "sheet.png")

@@ -19,7 +19,7 @@ from lim_cli.artifacts.run_folder import STAGE_FOLDERS
 from lim_cli.cli.main import run as lim
 from lim_cli.core.errors import InterruptedRun
 from lim_cli.diffusion.pipeline import MultiviewVideoPipeline
-from lim_cli.stages import track
+from lim_cli.stages import refine, track
 from lim_cli.stages.networks import Networks
 
 REPOSITORY = Path(__file__).parents[2]
@@ -60,6 +60,7 @@ class Counter:
     [
         (MultiviewVideoPipeline, "_write", "views", 1, 2),  # windows
         (Networks, "encode", "keyframes", 4, KEYFRAMES),
+        (refine, "refined_keyframe", "refined", 2, KEYFRAMES),
         (track, "anchor", "track", 3, KEYFRAMES - 1),  # intervals
     ],
 )
@@ -112,7 +113,7 @@ def test_fresh_starts_over(whole: Path, clip: Path, tmp_path: Path, monkeypatch:
 def test_a_changed_option_redoes_only_what_rests_on_it(whole: Path, clip: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
     untouched = [
-        f for s in ("clip", "views", "keyframes", "track") for f in (tmp_path / "run").glob(f"{STAGE_FOLDERS[s]}/**/*")
+        f for s in ("clip", "views", "keyframes", "refined", "track") for f in (tmp_path / "run").glob(f"{STAGE_FOLDERS[s]}/**/*")
     ]
     before = {file: file.stat().st_mtime_ns for file in untouched}
     result = reconstruct_quickly(clip, tmp_path, cached_weights(), texture_size=96)
@@ -136,6 +137,7 @@ def truncate(file: Path) -> None:
         ("00_clip/frames/0002.png", truncate),
         ("10_views/arrays.safetensors", Path.unlink),
         ("20_keyframes/keyframe_00003.safetensors", flip),
+        ("30_refined/residual_00003.safetensors", flip),
         ("40_track/manifest.json", flip),
         ("50_texture/texture.png", flip),
     ],

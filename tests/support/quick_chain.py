@@ -15,6 +15,7 @@ SETTINGS: dict[str, Any] = {
     "keyframe_stride": 1,
     "texture_size": 64,
     "vertices": 200,
+    "refine": 0.4,
     "track": {
         "resolution": 40,
         "step_resolution": 28,

@@ -1,0 +1,83 @@
+"""One triplane brought closer to what its views show, by a residual on its planes."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lim_cli.core.errors import NumericalError
+from lim_cli.models.triplane import FieldDecoder, density
+from lim_cli.render.marching import march_between
+from lim_cli.stages.config import RefinementConfig
+from lim_cli.stages.refine_rays import SeenRays
+
+WARMUP = 5
+LAST_RATE = 0.1
+"""Share of the rate that is left at the last step."""
+COARSER = 4
+"""The residual is a sum of two grids, the second so many times coarser: what is wrong all over is mended at once."""
+
+
+def fitted_residual(
+    field: FieldDecoder,
+    triplane: Tensor,
+    rays: SeenRays,
+    steps: int,
+    config: RefinementConfig,
+    *,
+    generator: torch.Generator,
+    before: Tensor | None = None,
+) -> Tensor:
+    """What to add to a triplane [3, c, h, w] so that its renders agree with `rays`: [3, c, h, w].
+
+    `steps` of Adam on: squared error of the premultiplied colour + `opacity` x BCE of opacity and matte +
+    `proximity` x mean square of the residual + `calm` x mean square of its distance from `before`, the residual of
+    the keyframe before, which is also where it starts.
+
+    Raises:
+        NumericalError: it became NaN.
+    """
+    earlier = torch.zeros_like(triplane) if before is None else before
+    height, width = triplane.shape[-2:]
+    coarse = triplane.new_zeros(*triplane.shape[:2], max(height // COARSER, 1), max(width // COARSER, 1))
+    grids = [earlier.clone().requires_grad_(), coarse.requires_grad_()]
+    optimiser = torch.optim.Adam(grids, lr=config.rate, betas=(0.9, 0.99))
+    for step in range(steps if len(rays) else 0):
+        left = 1 - (1 - LAST_RATE) * step / steps
+        optimiser.param_groups[0]["lr"] = config.rate * left * min(1.0, (step + 1) / WARMUP)
+        some = rays[torch.multinomial(rays.chances, config.rays, replacement=True, generator=generator)]
+        residual = _sum(grids)
+        loss = _disagreement(field, triplane + residual, some, config, generator)
+        loss = loss + config.proximity * residual.square().mean()
+        if before is not None:
+            loss = loss + config.calm * (residual - earlier).square().mean()
+        for grid, gradient in zip(grids, torch.autograd.grad(loss, grids), strict=True):
+            grid.grad = gradient  # no `backward`, which would reach the field's weights too
+        optimiser.step()
+    found = _sum(grids).detach()
+    if not bool(torch.isfinite(found.half()).all()):
+        raise NumericalError("A refined triplane is NaN or infinite; lower --set refinement.rate, or give --refine 0.")
+    return found
+
+
+def _sum(grids: list[Tensor]) -> Tensor:
+    fine, coarse = grids
+    return fine + F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _disagreement(
+    field: FieldDecoder, planes: Tensor, rays: SeenRays, config: RefinementConfig, generator: torch.Generator
+) -> Tensor:
+    def densities(points: Tensor) -> tuple[Tensor, Tensor]:
+        logit, values = field.on_planes(planes, points[0])
+        return density(logit)[None], values[None]
+
+    rendered = march_between(
+        densities, rays.origins[None], rays.directions[None], rays.near[None], rays.far[None],
+        samples=config.samples, generator=generator,
+    )  # fmt: skip
+    colour = (rendered.values[0] - rays.colours).square().mean()
+    opacity = rendered.opacity[0].clamp(1e-3, 1 - 1e-3)
+    outline = -(rays.mattes * opacity.log() + (1 - rays.mattes) * (1 - opacity).log()).mean()
+    return colour + config.opacity * outline

@@ -1,0 +1,134 @@
+"""Refinement pulls triplanes towards what their views show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import tiny_lrm
+
+from lim_cli.artifacts.store import ViewsArtifact
+from lim_cli.core.camera import Cameras, orbit_cameras
+from lim_cli.models.triplane import FieldDecoder
+from lim_cli.stages.config import RefinementConfig
+from lim_cli.stages.refine import STEP_SECONDS, refine_triplanes, steps_for
+from lim_cli.stages.refine_rays import SIZE, seen_rays
+from lim_cli.stages.render import render_view
+
+QUICK = RefinementConfig(rays=384, samples=16)
+
+
+def ball_field() -> FieldDecoder:
+    """A field that reads density and colour straight off the planes: silu(x) - silu(-x) = x."""
+    field = tiny_lrm().field
+    channels, hidden = field.config.channels, field.config.hidden
+    with torch.no_grad():
+        for layer in (field.input, field.hidden, field.output):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        for value in range(4):
+            for plane in range(3):
+                field.input.weight[2 * value, plane * channels + value] = 1.0
+                field.input.weight[2 * value + 1, plane * channels + value] = -1.0
+            for n, sign in ((2 * value, 1.0), (2 * value + 1, -1.0)):
+                field.hidden.weight[n, 2 * value], field.hidden.weight[n, 2 * value + 1] = sign, -sign
+                field.output.weight[value, n] = sign
+    assert hidden >= 8
+    return field
+
+
+def ball(radius: float, colour: float) -> torch.Tensor:
+    """Planes of logit 8 (radius^2 - |x|^2), spread over the three, and one grey."""
+    side = 32
+    places = (torch.arange(side) + 0.5) / side * 2 - 1
+    squares = places[:, None] ** 2 + places[None] ** 2  # two of the three axes; each axis is in two planes
+    planes = torch.zeros(3, ball_field().config.channels, side, side)
+    planes[:, 0] = 8 * (radius**2 / 3 - squares / 2)
+    planes[:, 1:4] = colour / 3
+    return planes
+
+
+@pytest.fixture(scope="module")
+def field() -> FieldDecoder:
+    return ball_field()
+
+
+@pytest.fixture(scope="module")
+def views(field: FieldDecoder) -> ViewsArtifact:
+    """Four posed views of a ball of radius 0.6 at two times."""
+    cameras = rig([0, 90, 180, 270])
+    rgba = render_view(field, ball(0.6, 1.0), cameras, samples=64).rgba()
+    return ViewsArtifact(np.stack([rgba, rgba]), cameras, np.array([0.0, 0.1]), "posed", np.eye(4))
+
+
+def rig(azimuths: list[float]) -> Cameras:
+    return orbit_cameras(azimuths, elevation=10, field_of_view=40, distance=3.2, size=(SIZE, SIZE))
+
+
+def errors(field: FieldDecoder, triplane: torch.Tensor, cameras: Cameras) -> tuple[float, float]:
+    """Mean error of opacity and of premultiplied colour against the true ball."""
+    true, found = (render_view(field, planes, cameras, samples=64) for planes in (ball(0.6, 1.0), triplane))
+    colour = true.rgb * true.opacity[..., None] - found.rgb * found.opacity[..., None]
+    return float(np.abs(true.opacity - found.opacity).mean()), float(np.abs(colour).mean())
+
+
+@pytest.mark.parametrize(("radius", "colour"), [(0.45, 1.0), (0.7, -1.0)])
+def test_a_wrong_triplane_is_pulled_back(
+    field: FieldDecoder, views: ViewsArtifact, radius: float, colour: float
+) -> None:
+    wrong = ball(radius, colour)
+    refined = list(refine_triplanes(field, [wrong, wrong], views, replace(QUICK, seconds=3.0)))
+    for planes in refined:
+        for cameras in (views.cameras, rig([45, 135])):  # also where no view looked from
+            before, after = errors(field, wrong, cameras), errors(field, planes, cameras)
+            assert after[0] < 0.4 * before[0]
+            assert after[1] < 0.5 * before[1]
+
+
+def test_a_right_triplane_stays(field: FieldDecoder, views: ViewsArtifact) -> None:
+    right = ball(0.6, 1.0)
+    for planes in refine_triplanes(field, [right, right], views, replace(QUICK, seconds=1.0)):
+        assert max(errors(field, planes, views.cameras)) < 0.01
+
+
+def test_the_field_is_left_alone_and_the_seed_decides(field: FieldDecoder, views: ViewsArtifact) -> None:
+    config = replace(QUICK, seconds=0.3)
+    wrong = ball(0.5, 1.0)
+    weights = {name: tensor.clone() for name, tensor in field.state_dict().items()}
+    runs = [torch.stack(list(refine_triplanes(field, [wrong, wrong], views, config, seed=s))) for s in (0, 0, 1)]
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+    assert all(torch.equal(weights[name], tensor) for name, tensor in field.state_dict().items())
+    assert all(parameter.grad is None for parameter in field.parameters())
+
+
+def test_generated_views_count_less(field: FieldDecoder, views: ViewsArtifact) -> None:
+    """The input shows a ball of 0.6, the generated views are empty: the input wins, the more the less they count."""
+    rgba = views.rgba.copy()
+    rgba[:, 1:] = 0
+    found = []
+    for trust in (0.0, 1.0):
+        mixed = ViewsArtifact(rgba, views.cameras, views.keyframe_times, "generated", np.eye(4))
+        config = replace(QUICK, seconds=1.0, generated=trust)
+        planes = next(iter(refine_triplanes(field, [ball(0.6, 1.0)], mixed, config)))
+        found.append(errors(field, planes, views.cameras[:1])[0])
+    assert found[0] < 0.01 < found[1]
+
+
+def test_rays_are_bounded_by_what_is_there(field: FieldDecoder, views: ViewsArtifact) -> None:
+    rays = seen_rays(field, ball(0.6, 1.0), views.rgba[0], views.cameras, [1, 0, 0, 1])
+    middle = -(rays.origins * rays.directions).sum(-1)
+    nearest = (rays.origins + rays.directions * middle[:, None]).norm(dim=-1)
+    through = nearest < 0.55
+    assert bool((rays.near[through] < middle[through] - (0.6**2 - nearest[through] ** 2).sqrt()).all())
+    assert bool((rays.far > rays.near).all())
+    assert float(nearest.max()) < 1.0
+    assert 0 < int((rays.mattes < 0.5).sum()) < int((rays.mattes > 0.5).sum())
+
+
+def test_steps_share_the_seconds() -> None:
+    config = RefinementConfig(seconds=30 * STEP_SECONDS)
+    assert [steps_for(config, keyframes) for keyframes in (1, 3, 10, 1000)] == [30, 10, 3, 1]
+    assert steps_for(replace(config, rays=2 * config.rays), 3) == 5
