@@ -70,7 +70,8 @@ def bake_texture(
 
     1. Every observation is projected onto the atlas and averaged, input and generated pixels apart.
     2. A second pass weights each pixel down by its distance from that average (highlights, moving shadows,
-       tracking slips).
+       tracking slips). One is enough: where the track slips, a sharper colour is right more rarely (PSNR_FG of the
+       kangaroo clip 16.23 after one, 16.10 after two).
     3. Generated colour is brought to the input's exposure, and near the input's own pixels to their very colours,
        and used where the input hardly saw the surface.
     4. What nobody saw takes the colour field's, shifted so that it meets the seen surface without an edge; without
@@ -124,7 +125,7 @@ class _Baker:
         self._texel_of = number[nearest_known(covered.reshape(size, size))]  # [size, size], charts dilated
 
     def gather(self, previous: tuple[Accumulator, Accumulator] | None) -> tuple[Accumulator, Accumulator]:
-        """Sums of input and of generated pixels; with `previous` sums, the robust second pass over them."""
+        """Sums of input and of generated pixels; with `previous` sums, a robust pass over them."""
         count = len(self.texels.pixel)
         sums = (Accumulator.zeros(count), Accumulator.zeros(count))
         expected = [part.mean() for part in previous] if previous else [None, None]

@@ -62,18 +62,21 @@ class Texels:
     """The texels of an atlas that lie on the surface, ordered by face.
 
     pixel: [texel] int64, flat index into the texture. face: [texel] int32. barycentric: [texel, 3] float32.
+    runs: [face with texels + 1] int64, where the texels of each such face begin, and the end.
     """
 
     pixel: np.ndarray
     face: np.ndarray
     barycentric: np.ndarray
+    runs: np.ndarray
 
     @staticmethod
     def from_raster(raster: Raster) -> Texels:
         pixel = np.flatnonzero(raster.mask)
         face = raster.face_index.reshape(-1)[pixel]
         order = np.argsort(face, kind="stable")
-        return Texels(pixel[order], face[order], raster.barycentric.reshape(-1, 3)[pixel[order]])
+        runs = np.concatenate([[0], np.flatnonzero(np.diff(face[order])) + 1, [len(face)]])
+        return Texels(pixel[order], face[order], raster.barycentric.reshape(-1, 3)[pixel[order]], runs)
 
     def interpolate(self, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """Values [texel, channel] between those of the vertices [vertex, channel]."""
@@ -154,12 +157,11 @@ def project(observation: Observation, vertices: np.ndarray, faces: np.ndarray, r
     if not trust.any():
         return None
     colour = spread_outwards(SRGB_TO_LINEAR[observation.rgba[..., :3]], trust > 0)
-    local = camera_points(vertices, observation.world_from_camera)
-    normal = face_normals(local, faces)
-    centre = local[faces].mean(axis=1)
-    lengths = np.linalg.norm(normal, axis=1) * np.linalg.norm(centre, axis=1)
-    facing = -np.einsum("fc,fc->f", normal, centre) / np.maximum(lengths, 1e-30)
-    return Projected(observation, colour, trust, raster, local.astype(np.float32), facing.astype(np.float32), tolerance)
+    local = camera_points(vertices, observation.world_from_camera).astype(np.float32)
+    normal, corner = face_normals(local, faces), local[faces[:, 0]]
+    lengths = np.sqrt(np.einsum("fc,fc->f", normal, normal) * np.einsum("fc,fc->f", corner, corner))
+    facing = -np.einsum("fc,fc->f", normal, corner) / np.maximum(lengths, np.float32(1e-30))
+    return Projected(observation, colour, trust, raster, local, facing, tolerance)
 
 
 def accumulate(
@@ -176,7 +178,7 @@ def accumulate(
 
     Args:
         expected, scale: [texel, 3] and [texel]; when given, a colour is weighted down by its distance from
-            `expected` in units of `scale` (Geman-McClure): the second, robust pass.
+            `expected` in units of `scale` (Geman-McClure): a robust pass.
     """
     robust = expected is not None and scale is not None
     _accumulate(
@@ -187,6 +189,7 @@ def accumulate(
         projected.facing,
         np.asarray(projected.observation.intrinsics, dtype=np.float32),
         np.ascontiguousarray(faces, np.int32),
+        texels.runs,
         texels.face,
         texels.barycentric,
         float(projected.observation.weight),
@@ -212,6 +215,7 @@ def _accumulate(
     facings: np.ndarray,
     intrinsics: np.ndarray,
     faces: np.ndarray,
+    runs: np.ndarray,
     texel_face: np.ndarray,
     barycentric: np.ndarray,
     observation_weight: float,
@@ -228,64 +232,59 @@ def _accumulate(
 ) -> None:
     height, width = depth.shape
     fx, fy, cx, cy = intrinsics[0], intrinsics[1], intrinsics[2], intrinsics[3]
-    last = -1
-    facing, slope, straight = 0.0, 0.0, 0.0
-    i, j, k = 0, 0, 0
-    for texel in range(texel_face.shape[0]):
-        face = texel_face[texel]
-        if face != last:
-            last = face
-            facing = facings[face]
-            if facing >= min_cosine:
-                i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
-                slope = np.sqrt(max(1.0 - facing * facing, 0.0)) / facing
-                straight = facing**exponent * observation_weight
+    for run in range(runs.shape[0] - 1):
+        face = texel_face[runs[run]]
+        facing = facings[face]
         if not facing >= min_cosine:
             continue
-        u, v, w = barycentric[texel, 0], barycentric[texel, 1], barycentric[texel, 2]
-        z = u * local[i, 2] + v * local[j, 2] + w * local[k, 2]
-        if z <= 1e-4:
-            continue
-        x = (u * local[i, 0] + v * local[j, 0] + w * local[k, 0]) / z * fx + cx - 0.5
-        y = (u * local[i, 1] + v * local[j, 1] + w * local[k, 1]) / z * fy + cy - 0.5
-        if not (x >= 0.0 and y >= 0.0 and x <= width - 1.0 and y <= height - 1.0):
-            continue
-        column, row = min(int(x), width - 2), min(int(y), height - 2)
-        right, down = x - column, y - row
-        near_row, near_column = row + (1 if down > 0.5 else 0), column + (1 if right > 0.5 else 0)
-        weight = trust[near_row, near_column]
-        if weight <= 0.0:
-            continue
-        # A pixel covers a stretch of depth on a slanted face.
-        if z > depth[near_row, near_column] + tolerance + z / fx * slope:
-            continue
-        weight *= straight
-        a, b, c, d = (1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down
-        square = 0.0
-        gap = 0.0
-        red, green, blue = 0.0, 0.0, 0.0
-        for channel in range(3):
-            value = (
-                a * image[row, column, channel]
-                + b * image[row, column + 1, channel]
-                + c * image[row + 1, column, channel]
-                + d * image[row + 1, column + 1, channel]
-            )
-            square += value * value
+        i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+        slope = np.sqrt(max(1.0 - facing * facing, 0.0)) / facing
+        straight = facing**exponent * observation_weight
+        for texel in range(runs[run], runs[run + 1]):
+            u, v, w = barycentric[texel, 0], barycentric[texel, 1], barycentric[texel, 2]
+            z = u * local[i, 2] + v * local[j, 2] + w * local[k, 2]
+            if z <= 1e-4:
+                continue
+            x = (u * local[i, 0] + v * local[j, 0] + w * local[k, 0]) / z * fx + cx - 0.5
+            y = (u * local[i, 1] + v * local[j, 1] + w * local[k, 1]) / z * fy + cy - 0.5
+            if not (x >= 0.0 and y >= 0.0 and x <= width - 1.0 and y <= height - 1.0):
+                continue
+            column, row = min(int(x), width - 2), min(int(y), height - 2)
+            right, down = x - column, y - row
+            near_row, near_column = row + (1 if down > 0.5 else 0), column + (1 if right > 0.5 else 0)
+            weight = trust[near_row, near_column]
+            if weight <= 0.0:
+                continue
+            # A pixel covers a stretch of depth on a slanted face.
+            if z > depth[near_row, near_column] + tolerance + z / fx * slope:
+                continue
+            weight *= straight
+            a, b, c, d = (1 - right) * (1 - down), right * (1 - down), (1 - right) * down, right * down
+            square = 0.0
+            gap = 0.0
+            red, green, blue = 0.0, 0.0, 0.0
+            for channel in range(3):
+                value = (
+                    a * image[row, column, channel]
+                    + b * image[row, column + 1, channel]
+                    + c * image[row + 1, column, channel]
+                    + d * image[row + 1, column + 1, channel]
+                )
+                square += value * value
+                if robust:
+                    gap += (value - expected[texel, channel]) ** 2
+                if channel == 0:
+                    red = value
+                elif channel == 1:
+                    green = value
+                else:
+                    blue = value
+            best[texel] = max(best[texel], weight / observation_weight)
             if robust:
-                gap += (value - expected[texel, channel]) ** 2
-            if channel == 0:
-                red = value
-            elif channel == 1:
-                green = value
-            else:
-                blue = value
-        best[texel] = max(best[texel], weight / observation_weight)
-        if robust:
-            variance = scale[texel] * scale[texel]
-            weight *= (variance / (variance + gap)) ** 2
-        sum_rgb[texel, 0] += weight * red
-        sum_rgb[texel, 1] += weight * green
-        sum_rgb[texel, 2] += weight * blue
-        sum_square[texel] += weight * square
-        sum_weight[texel] += weight
+                variance = scale[texel] * scale[texel]
+                weight *= (variance / (variance + gap)) ** 2
+            sum_rgb[texel, 0] += weight * red
+            sum_rgb[texel, 1] += weight * green
+            sum_rgb[texel, 2] += weight * blue
+            sum_square[texel] += weight * square
+            sum_weight[texel] += weight

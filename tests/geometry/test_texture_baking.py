@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 from shapes import rotation, sphere
@@ -161,3 +162,56 @@ def test_wrong_input_is_named() -> None:
         Observation(0, np.zeros((4, 4, 3), np.uint8), np.eye(4), INTRINSICS)
     with pytest.raises(ValueError, match="weight"):
         Observation(0, np.zeros((4, 4, 4), np.uint8), np.eye(4), INTRINSICS, weight=2.0)
+
+
+def test_a_highlight_that_wanders_over_the_surface_is_not_baked_in() -> None:
+    moving = track(8)
+    images = [shot(moving, t, 0) for t in range(8)]
+    for t, image in enumerate(images):  # against the surface's own motion
+        image.rgba[70:90, 110 - 10 * t : 120 - 10 * t, :3] = 255
+    baked = bake_texture(moving, UV, lambda: images, size=SIZE, fallback_colour=pattern)
+    facing = TEXELS.interpolate(REST, FACES)[:, 2] > 0.6
+    plain = bake_texture(moving, UV, lambda: images, size=SIZE, fallback_colour=pattern, robust=False)
+    assert np.percentile(errors(baked.texture)[facing], 95) < 0.05
+    assert np.mean(errors(baked.texture)[facing]) < 0.5 * np.mean(errors(plain.texture)[facing])
+
+
+def test_a_mistracked_frame_is_an_outlier() -> None:
+    moving = track(8)
+    images = [shot(moving, t, 0) for t in range(8)]
+    slipped = moving.vertices.copy()
+    slipped[3] = REST @ rotation(60).T  # the track says one thing, the picture another
+    lost = TrackedMesh(slipped, FACES, moving.times)
+    facing = TEXELS.interpolate(REST, FACES)[:, 2] > 0.6
+    baked, plain = (
+        bake_texture(lost, UV, lambda: images, size=SIZE, fallback_colour=pattern, robust=way) for way in (True, False)
+    )
+    assert np.percentile(errors(baked.texture)[facing], 95) < 0.05
+    assert np.mean(errors(baked.texture)[facing]) < 0.5 * np.mean(errors(plain.texture)[facing])
+
+
+def test_soft_dark_rims_of_generated_views_stay_off_the_surface() -> None:
+    moving = track(1)
+    images = [shot(moving, 0, 0)] + [shot(moving, 0, a, weight=0.3) for a in (60, 120, 180, 240, 300)]
+    for image in images[1:]:
+        solid = (image.rgba[..., 3] > 0).astype(np.uint8)
+        rim = (solid > 0) & (cv2.erode(solid, np.ones((5, 5), np.uint8)) == 0)
+        image.rgba[rim, :3] = 0  # opaque, as a generator's matte has it
+    baked = bake_texture(moving, UV, lambda: images, size=SIZE, fallback_colour=pattern)
+    level = np.abs(TEXELS.interpolate(REST, FACES)[:, 1]) < 0.5
+    assert errors(baked.texture)[level].max() < 0.08
+
+
+def test_a_field_of_another_shade_meets_the_seen_surface_without_an_edge() -> None:
+    def too_bright(points: np.ndarray) -> np.ndarray:
+        return linear_to_srgb(srgb_to_linear(pattern(points)) + 0.15)
+
+    moving = track(1)
+    image = shot(moving, 0, 0)
+    baked = bake_texture(moving, UV, lambda: [image], size=SIZE, fallback_colour=too_bright)
+    positions = TEXELS.interpolate(REST, FACES)
+    beside, behind = (positions[:, 2] > 0) & (positions[:, 2] < 0.15), positions[:, 2] < -0.7  # the horizon is at 0.16
+    untouched = too_bright(positions)
+    assert np.median(errors(baked.texture)[beside] / np.abs(untouched - TRUTH).max(axis=1)[beside]) < 0.5
+    found = baked.texture.reshape(-1, 3)[TEXELS.pixel] / 255
+    assert np.abs(found - untouched)[behind].max() < 0.08  # far from what was seen the field is left alone
