@@ -74,7 +74,10 @@ RefineOption = Annotated[
 VerticesOption = Annotated[int, typer.Option(help="Vertices of the mesh.", min=100, max=1_000_000)]
 TextureSizeOption = Annotated[int, typer.Option(help="Side of the texture, pixels.", min=64, max=8192)]
 QuantizeOption = Annotated[
-    bool, typer.Option("--quantize", help="Integer positions in the GLB (KHR_mesh_quantization): half the bytes.")
+    bool,
+    typer.Option(
+        "--quantize", help="The smallest GLB: integer vertices (KHR_mesh_quantization), a skin's faces as a strip."
+    ),
 ]
 SparseOption = Annotated[
     bool, typer.Option("--sparse", help="Store only the vertices that move (sparse accessors) in the GLB.")

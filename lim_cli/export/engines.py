@@ -2,11 +2,12 @@
 
 Sources, by engine:
 
-three.js and Blender: this project's own checks (tests/viewers) run three.js r170 and Blender 3.4 on every kind.
+three.js, Blender and Godot 3: this project's own checks (tests/viewers) run three.js r170, Blender 3.4 and Godot 3.2.3
+    on every kind. Godot 3 shows quantized files wrongly and reports errors on sparse accessors.
 Unity: features page of com.unity.cloud.gltfast 6: "the glTF 2.0 specification is fully supported", which takes in morph
     targets, skins and sparse accessors; KHR_mesh_quantization is among its `ExtensionName` constants. Triangle strips
     came with 6.8 (atteneder/glTFast issue 316).
-Godot: `GLTFDocument` in godotengine/godot, modules/gltf reads morph targets, skins, sparse accessors and triangle
+Godot 4: `GLTFDocument` in godotengine/godot, modules/gltf reads morph targets, skins, sparse accessors and triangle
     strips; the list of `get_supported_gltf_extensions` in pull request 96251 (for 4.4) has no KHR_mesh_quantization,
     later development versions do. A file that requires an unknown extension is refused.
 Unreal: the 5.4 API reference lists morph targets and skins in GLTFCore and Interchange, and no KHR_mesh_quantization in
@@ -37,6 +38,7 @@ ENGINES = (
     Engine("three.js r170"),
     Engine("Blender 3.4"),
     Engine("Unity glTFast 6", {STRIPS: "from 6.8"}),
+    Engine("Godot 3.2", {QUANTIZATION: "no", SPARSE: "no"}),
     Engine("Godot 4", {QUANTIZATION: "not up to 4.4"}),
     Engine("Unreal 5", {QUANTIZATION: "not up to 5.4", SPARSE: "not stated", STRIPS: "from 5.4"}),
 )

@@ -188,6 +188,6 @@ def _notes(frames: int, parts: int, dropped_error: float, error: SkinError | Non
 
 def _encode_texture(texture: np.ndarray, kind: TextureFormat) -> bytes:
     stream = io.BytesIO()
-    options = {"quality": 92, "subsampling": 0} if kind == "jpeg" else {"optimize": False}
+    options = {"quality": 92, "subsampling": 0} if kind == "jpeg" else {"compress_level": 9}
     Image.fromarray(texture).save(stream, format=kind.upper(), **options)
     return stream.getvalue()

@@ -27,7 +27,7 @@ def strip_faces(strip: np.ndarray) -> np.ndarray:
     corners = np.stack([strip[:-2], strip[1:-1], strip[2:]], axis=1)
     corners[1::2] = corners[1::2, [1, 0, 2]]
     a, b, c = corners.T
-    return corners[(a != b) & (b != c) & (c != a)]
+    return np.asarray(corners[(a != b) & (b != c) & (c != a)])
 
 
 def _neighbours(faces: np.ndarray) -> np.ndarray:

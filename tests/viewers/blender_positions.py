@@ -1,6 +1,8 @@
-"""Loads a GLB in Blender and writes its vertices at given times, glTF axes, in Blender's vertex order.
+"""Loads GLBs in Blender and writes their vertices at given times, glTF axes, in Blender's vertex order.
 
-blender --background --factory-startup --python blender_positions.py -- FILE.glb OUT.json TIME ...
+blender --background --factory-startup --python blender_positions.py -- JOBS.json
+
+JOBS.json: [{"model": "a.glb", "output": "a.json", "times": [0.0, ...]}, ...]
 """
 
 from __future__ import annotations
@@ -17,15 +19,22 @@ if not hasattr(numpy, "bool"):
 
 
 def main() -> None:
-    model, output, *times = sys.argv[sys.argv.index("--") + 1 :]
+    with open(sys.argv[-1]) as stream:
+        jobs = json.load(stream)
+    for job in jobs:
+        with open(job["output"], "w") as stream:
+            json.dump({"positions": positions(job["model"], job["times"]), "messages": []}, stream)
+
+
+def positions(model: str, times: list[float]) -> list[list[float]]:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.ops.import_scene.gltf(filepath=model, merge_vertices=False)
     scene = bpy.context.scene
     rate = scene.render.fps / scene.render.fps_base
     # The importer draws bones as spheres of its own, which belong to no scene.
     things = [item for item in scene.objects if item.type == "MESH"]
-    positions = []
-    for time in map(float, times):
+    found = []
+    for time in times:
         frame = time * rate
         scene.frame_set(int(frame), subframe=frame - int(frame))
         graph = bpy.context.evaluated_depsgraph_get()
@@ -35,9 +44,8 @@ def main() -> None:
         )
         world = [evaluated.matrix_world @ vertex.co for vertex in evaluated.data.vertices]
         # Blender is z-up; glTF (x, y, z) = Blender (x, z, -y).
-        positions.append([value for point in world for value in (point.x, point.z, -point.y)])
-    with open(output, "w") as stream:
-        json.dump({"positions": positions, "messages": []}, stream)
+        found.append([value for point in world for value in (point.x, point.z, -point.y)])
+    return found
 
 
 main()

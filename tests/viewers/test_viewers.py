@@ -1,4 +1,4 @@
-"""Other people's readers agree with ours. Needs node, chromium and blender.
+"""Other people's readers agree with ours. Needs node, chromium, blender and godot3-server.
 
 `pytest -m slow tests/viewers`; what to install stands in check_glb.py.
 """
@@ -58,10 +58,14 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("viewer", ["validator", "three", "blender"])
-def test_viewer_agrees(reports: list[dict[str, object]], viewer: str) -> None:
+@pytest.mark.parametrize(
+    ("viewer", "files"), [("validator", 13), ("three", 13), ("blender", 13), ("godot", 6), ("trimesh", 7)]
+)
+def test_viewer_agrees(reports: list[dict[str, object]], viewer: str, files: int) -> None:
     mine = [report for report in reports if report["viewer"] == viewer]
     if any("skipped" in report for report in mine):
         pytest.skip(f"{viewer} is not installed")
+    read = [report for report in mine if "cannot_read" not in report]
     assert len(mine) == 13
-    assert [report for report in mine if not report["ok"]] == []
+    assert len(read) == files
+    assert [report for report in read if not report["ok"]] == []

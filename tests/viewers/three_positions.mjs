@@ -1,6 +1,7 @@
-// Loads a GLB in three.js in headless Chromium:
-//   node three_positions.mjs FILE.glb OUT.json [SHOT_PREFIX] -- TIME ...
-// OUT.json: {"positions": [[x, y, z, x, ...] per time], "messages": [...]}; SHOT_PREFIX_<n>.png per time.
+// Loads GLBs in three.js in headless Chromium:
+//   node three_positions.mjs JOBS.json
+// JOBS.json: [{"model": "a.glb", "output": "a.json", "times": [0.0, ...], "shots": "prefix" or null}, ...]
+// a.json: {"positions": [[x, y, z, x, ...] per time], "messages": [...]}; prefix_<n>.png per time.
 // CHROMIUM names the browser (default /usr/bin/chromium).
 import fs from "node:fs";
 import http from "node:http";
@@ -9,15 +10,14 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const split = process.argv.indexOf("--");
-const [model, output, shots] = process.argv.slice(2, split);
-const times = process.argv.slice(split + 1).map(Number);
+const jobs = JSON.parse(fs.readFileSync(process.argv[2]));
 const kinds = { ".html": "text/html", ".js": "text/javascript", ".glb": "model/gltf-binary" };
 
 const server = http.createServer((request, response) => {
   const name = request.url.split("?")[0];
   let file = path.join(here, "page.html");
-  if (name === "/model.glb") file = model;
+  const wanted = name.match(/^\/(\d+)\/model\.glb$/);
+  if (wanted) file = jobs[Number(wanted[1])].model;
   else if (name.startsWith("/three/")) file = path.join(here, "node_modules", path.normalize(name));
   if (name === "/favicon.ico") return response.writeHead(204).end();
   if (!fs.existsSync(file)) return response.writeHead(404).end();
@@ -34,23 +34,26 @@ const browser = await chromium.launch({
   ],
 });
 try {
-  const page = await browser.newPage({ viewport: { width: 640, height: 480 } });
-  const messages = [];
-  page.on("console", (message) => {
-    // Reading pixels for a screenshot stalls the software renderer; that says nothing about the file.
-    if (!message.text().includes("GPU stall")) messages.push(`${message.type()}: ${message.text()}`);
-  });
-  page.on("pageerror", (error) => messages.push(`error: ${error.message}`));
-  await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  await page.waitForFunction(() => window.ready === true, null, { timeout: 120000 }).catch((error) => {
-    throw new Error(`${error.message}\n${messages.join("\n")}`);
-  });
-  const positions = [];
-  for (const [index, time] of times.entries()) {
-    positions.push(await page.evaluate((at) => window.positionsAt(at), time));
-    if (shots) await page.locator("#view").screenshot({ path: `${shots}_${index}.png` });
+  for (const [number, { model, output, times, shots }] of jobs.entries()) {
+    const page = await browser.newPage({ viewport: { width: 640, height: 480 } });
+    const messages = [];
+    page.on("console", (message) => {
+      // Reading pixels for a screenshot stalls the software renderer; that says nothing about the file.
+      if (!message.text().includes("GPU stall")) messages.push(`${message.type()}: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => messages.push(`error: ${error.message}`));
+    await page.goto(`http://127.0.0.1:${server.address().port}/${number}/`);
+    await page.waitForFunction(() => window.ready === true, null, { timeout: 300000 }).catch((error) => {
+      throw new Error(`${model}: ${error.message}\n${messages.join("\n")}`);
+    });
+    const positions = [];
+    for (const [index, time] of times.entries()) {
+      positions.push(await page.evaluate((at) => window.positionsAt(at), time));
+      if (shots) await page.locator("#view").screenshot({ path: `${shots}_${index}.png` });
+    }
+    fs.writeFileSync(output, JSON.stringify({ positions, messages }));
+    await page.close();
   }
-  fs.writeFileSync(output, JSON.stringify({ positions, messages }));
 } finally {
   await browser.close();
   server.close();
