@@ -41,7 +41,7 @@ class FitConfig:
     smoothness: weight of the planes' total variation. motion: weight of what differs from the still triplane.
     """
 
-    iterations: int = 400
+    iterations: int = 300
     rays: int = 1024
     samples: int = 48
     plane: int = 48
