@@ -29,7 +29,7 @@ from lim_cli.stages.config import ViewsConfig
 from lim_cli.stages.intervals import place
 from lim_cli.stages.networks import Networks
 
-OPTIMISED = "per-clip optimisation"
+OPTIMISED = "per-clip fit"
 GENERATED_WEIGHT = 0.5
 SIZE = 128
 
