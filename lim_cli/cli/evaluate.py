@@ -199,7 +199,7 @@ def monocular(
             show_default=False,
         ),
     ] = None,
-    iterations: Annotated[int, typer.Option(help="Steps of the per-clip optimisation.", min=1)] = 400,
+    iterations: Annotated[int, typer.Option(help="Steps of the per-clip optimisation.", min=1)] = 300,
     require: Annotated[
         list[str] | None,
         typer.Option(help="lpips or fvd: fail where it cannot be had; repeat for both.", show_default=False),

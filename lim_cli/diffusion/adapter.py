@@ -37,7 +37,8 @@ LARGEST_NUMBER = 10_000_000
 class ViewsOutput(Protocol):
     """images: [keyframe, view, 4, height, width], straight-alpha RGBA in [0, 1]."""
 
-    images: Tensor
+    @property
+    def images(self) -> Tensor: ...
 
 
 class ViewsPipeline(Protocol):

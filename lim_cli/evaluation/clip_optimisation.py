@@ -29,7 +29,7 @@ from lim_cli.stages.config import ViewsConfig
 from lim_cli.stages.intervals import place
 from lim_cli.stages.networks import Networks
 
-OPTIMISED = "per-clip optimisation"
+OPTIMISED = "per-clip fit"
 GENERATED_WEIGHT = 0.5
 SIZE = 128
 
@@ -41,7 +41,7 @@ class FitConfig:
     smoothness: weight of the planes' total variation. motion: weight of what differs from the still triplane.
     """
 
-    iterations: int = 400
+    iterations: int = 300
     rays: int = 1024
     samples: int = 48
     plane: int = 48

@@ -29,7 +29,7 @@ from lim_cli.stages.networks import Networks
 from lim_cli.stages.surface import FieldQuery, NoObjectError, agreeing_level, box_around, triplane_surface
 from lim_cli.stages.views import camera_distance
 
-OURS, SINGLE, PER_FRAME = "ours", "single-view LRM per frame", "generated views + LRM per frame"
+OURS, SINGLE, PER_FRAME = "ours", "single-view LRM", "views + LRM"
 ORACLE = "Oracle (true views)"
 POINTS = 4096
 ROUGH, RESOLUTION = 40, 72

@@ -20,7 +20,7 @@ from lim_cli.stages.networks import Networks
 
 
 def monocular_rows(
-    networks: Networks, *, triposr: str | None = None, iterations: int = 400, chain: ChainConfig | None = None
+    networks: Networks, *, triposr: str | None = None, iterations: int = 300, chain: ChainConfig | None = None
 ) -> dict[str, Method]:
     """triposr: folder or hub id of its weights, for a row of its own. iterations: of the per-clip optimisation.
 

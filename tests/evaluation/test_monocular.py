@@ -18,11 +18,13 @@ from lim_cli.core.errors import InputError, MissingError
 from lim_cli.core.progress import SilentProgress
 from lim_cli.data.scene_folder import read_scene
 from lim_cli.evaluation import monocular
-from lim_cli.evaluation.clip_optimisation import FitConfig, Rays, fit, render
+from lim_cli.evaluation.clip_optimisation import OPTIMISED, FitConfig, Rays, fit, render
 from lim_cli.evaluation.monocular import compare_monocular, distances
 from lim_cli.evaluation.monocular_cases import MonocularCase, procedural_clips, scene_clip
 from lim_cli.evaluation.monocular_methods import (
+    ORACLE,
     OURS,
+    PER_FRAME,
     SINGLE,
     ChainConfig,
     Reconstruction,
@@ -206,12 +208,18 @@ def test_triposr_that_is_not_here_is_missing(tmp_path: Path) -> None:
         TripoSR(str(tmp_path))
 
 
-def test_the_table_on_the_tiny_release(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "chosen", [(OURS, SINGLE), pytest.param((OURS, SINGLE, PER_FRAME, OPTIMISED, ORACLE), marks=pytest.mark.slow)]
+)
+def test_the_table_on_the_tiny_release(
+    chosen: tuple[str, ...], tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(monocular, "POINTS", 500)
     networks = Networks("cpu", weights=tiny_weights)
     quick = TrackConfig(**{"vertices": SETTINGS["vertices"], **SETTINGS["track"]})
-    rows = monocular_rows(networks, iterations=20, chain=ChainConfig(quick, TextureConfig(size=64)))
-    report = compare_monocular(rows, procedural_clips(1, frames=FRAMES))
+    every = monocular_rows(networks, iterations=20, chain=ChainConfig(quick, TextureConfig(size=64)))
+    rows = {name: every[name] for name in chosen}
+    report = compare_monocular(rows, procedural_clips(1, frames=2))
     (table,) = report.result.values()
     assert list(table) == list(rows)
     assert {"psnr", "psnr_fg", "ssim", "iou", "flip", "cd_3d", "cd_4d", "cd_motion", "seconds"} <= set(table[OURS])
@@ -222,6 +230,6 @@ def test_the_table_on_the_tiny_release(tiny_weights: Path, monkeypatch: pytest.M
     assert report.columns == ["input", "truth", *rows]
     ((name, strip),) = report.strips.items()
     assert name == report.cases[0]["case"]
-    assert len(strip) == FRAMES
+    assert len(strip) == 2
     with pytest.raises(MissingError, match="FVD"):
         compare_monocular(rows, [], require=["fvd"])
