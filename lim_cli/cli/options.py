@@ -62,7 +62,7 @@ ViewTriesOption = Annotated[
 ElevationOption = Annotated[
     str,
     typer.Option(
-        help="Degrees the input camera is above the object, -89 to 89; auto: by the weights' camera model, 10 without."
+        help="Degrees the input camera is above the object, -89 to 89; auto: by the weights' camera model, else 10."
     ),
 ]
 FieldOfViewOption = Annotated[float, typer.Option(help="Horizontal degrees of the input camera.", min=1, max=150)]
