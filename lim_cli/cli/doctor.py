@@ -55,7 +55,6 @@ def examine(weights: Path | None) -> dict[str, Any]:
         f"The library {name} is not installed; pip install {name}." for name, v in libraries.items() if v is None
     ]
     found, memory, disk = _weights(weights), _memory(), _disk()
-    without_camera = "models" in found and "camera" not in found["models"]
     problems += found.pop("problems")
     problems += [
         f"Only {d['free_gb']} GB are free in {d['path']}; free some space." for d in disk if not d.pop("enough")
@@ -63,8 +62,6 @@ def examine(weights: Path | None) -> dict[str, Any]:
     warnings = []
     if memory["available_gb"] * 1e9 < USUAL_MEMORY:
         warnings.append(f"A reconstruction takes up to {USUAL_MEMORY / 1e9:.0f} GB; close other programs.")
-    if without_camera:
-        warnings.append("The weights hold no camera model; --elevation auto takes clips as filmed from 10 degrees.")
     features = [
         {"name": f.name, "gives": f.gives, "version": installed(f.library), "needs": f.missing()}
         for f in FEATURES

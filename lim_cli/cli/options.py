@@ -60,7 +60,10 @@ ViewTriesOption = Annotated[
     int, typer.Option(help="Seeds to generate views from; those that agree best are kept.", min=1, max=100)
 ]
 ElevationOption = Annotated[
-    str, typer.Option(help="Degrees the input camera is above the object, -89 to 89; auto estimates them.")
+    str,
+    typer.Option(
+        help="Degrees the input camera is above the object, -89 to 89; auto: by the weights' camera model, else 10."
+    ),
 ]
 FieldOfViewOption = Annotated[float, typer.Option(help="Horizontal degrees of the input camera.", min=1, max=150)]
 RefineOption = Annotated[

@@ -42,7 +42,8 @@ def camera_errors(
         InputError: an asset cannot be read, or nothing in it moves.
     """
     progress = progress or SilentProgress()
-    groups = [("procedural", [ProceduralObject.draw(_rng(11, n)) for n in range(count)])]
+    procedural: list[AnimatedObject] = [ProceduralObject.draw(_rng(11, n)) for n in range(count)]
+    groups = [("procedural", procedural)]
     if assets:
         groups.append(("assets", list(_asset_objects(assets, count))))
     result: dict[str, dict[str, dict[str, Cell]]] = {}

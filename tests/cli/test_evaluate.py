@@ -64,6 +64,11 @@ def test_a_lim_that_is_not_there_is_missing_weights(tmp_path: Path) -> None:
     assert run(words) == 3
 
 
+def test_a_camera_model_that_is_not_there_is_missing_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["eval", "camera", "--count", "1", "--device", "cpu"]) == 3
+    assert "lacks the model camera" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"), [(["--triposr", "nobody/nothing"], "nobody/nothing"), (["--require", "fvd"], "FVD needs")]
 )

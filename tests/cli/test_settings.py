@@ -104,3 +104,12 @@ def test_files_that_hold_no_options(tmp_path: Path) -> None:
             read_file(tmp_path / name)
     with pytest.raises(ConfigError, match="cannot be read"):
         read_file(tmp_path / "absent.toml")
+
+
+def test_the_elevation_is_a_number_or_auto() -> None:
+    assert resolve([]).config.views.elevation is None
+    assert resolve([("lim.toml", {"elevation": 20}), ("", {"elevation": "auto"})]).config.views.elevation is None
+    assert resolve([("", {"elevation": "-5.5"})]).config.views.elevation == -5.5
+    for wrong in ("up", "99", "nan"):
+        with pytest.raises(ConfigError, match="elevation"):
+            resolve([("", {"elevation": wrong})])

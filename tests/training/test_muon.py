@@ -54,3 +54,14 @@ def test_matrices_without_gradient_rest() -> None:
     Muon([moving, resting], lr=0.1, weight_decay=0.0).step()
     assert (resting == 1).all()
     assert (moving != 1).any()
+
+
+def test_a_convolution_moves_as_the_matrix_it_is() -> None:
+    weight = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    gradient = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(1))
+    kernel, matrix = nn.Parameter(weight.clone()), nn.Parameter(weight.flatten(1).clone())
+    kernel.grad, matrix.grad = gradient, gradient.flatten(1)
+    Muon([kernel], lr=0.1, weight_decay=0.01).step()
+    Muon([matrix], lr=0.1, weight_decay=0.01).step()
+    torch.testing.assert_close(kernel.flatten(1), matrix)
+    assert not torch.equal(kernel, weight)
