@@ -47,7 +47,7 @@ def run(
         vertex_map, faces, uv = _atlas(track.track.at(0), config.size, pieces)
         split = TrackedMesh(track.track.vertices[:, vertex_map], faces, track.track.times)
         task.advance()
-        colour = FieldQuery(networks.lrm.field, keyframes.triplane(0, networks.device))
+        colour = FieldQuery(networks.lrm.field, keyframes.output(0, networks.device).triplane[0])
         baked = bake_texture(
             split,
             uv,

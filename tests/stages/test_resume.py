@@ -60,7 +60,7 @@ class Counter:
     [
         (MultiviewVideoPipeline, "_write", "views", 1, 2),  # windows
         (Networks, "encode", "keyframes", 4, KEYFRAMES),
-        (refine, "refined_keyframe", "refined", 2, KEYFRAMES),
+        (refine, "keyframe_residual", "refined", 2, KEYFRAMES),
         (track, "anchor", "track", 3, KEYFRAMES - 1),  # intervals
     ],
 )
