@@ -36,7 +36,9 @@ class KeyframesArtifact:
         Raises:
             InputError: the file is missing or damaged.
         """
-        tensors = {k: v.to(device).float()[None] for k, v in _load_tensors(self.folder / keyframe_name(keyframe)).items()}
+        tensors = {
+            k: v.to(device).float()[None] for k, v in _load_tensors(self.folder / keyframe_name(keyframe)).items()
+        }
         try:
             features = tuple(tensors[f"features.{n}"] for n in range(len(tensors) - 2))
             triplane, image_tokens = tensors["triplane"], tensors["image_tokens"]

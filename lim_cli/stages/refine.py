@@ -19,7 +19,7 @@ from lim_cli.stages.refine_rays import seen_rays
 from lim_cli.stages.refinement import fitted_residual
 
 STAGE_VERSION = 1
-STEP_SECONDS = 0.05
+STEP_SECONDS = 0.06
 """Nominal: of a step with the default rays and samples."""
 
 
@@ -33,7 +33,9 @@ def run(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> None:
-    """Writes what to add to every keyframe's triplane (as LRM made it) into the folder of `pieces`; those finished there are not made again.
+    """Writes what to add to every keyframe's triplane (as LRM made it) into the folder of `pieces`, one file each;
+
+    those finished there are not made again.
 
     It always works on the CPU: a GPU adds up gradients of planes in any order, and no two runs would be alike.
 

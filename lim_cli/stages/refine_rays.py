@@ -85,7 +85,9 @@ def seen_rays(
     return rays[kept]
 
 
-def _passages(field: FieldDecoder, triplane: Tensor, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _passages(
+    field: FieldDecoder, triplane: Tensor, origins: Tensor, directions: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Ray lengths [ray] between which a ray meets what is not surely empty, and whether it does at all."""
     axis = torch.linspace(-1, 1, _GRID, device=triplane.device)
     logits = field.on_lattice(field.project(triplane), (axis, axis, axis)).float()[None, None]

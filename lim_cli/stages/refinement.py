@@ -65,8 +65,8 @@ def _disagreement(
     field: FieldDecoder, planes: Tensor, rays: SeenRays, config: RefinementConfig, generator: torch.Generator
 ) -> Tensor:
     def densities(points: Tensor) -> tuple[Tensor, Tensor]:
-        logit, values = field.on_planes(planes, points[0])
-        return density(logit)[None], values[None]
+        logit, values = field(planes[None], points)
+        return density(logit), values
 
     rendered = march_between(
         densities, rays.origins[None], rays.directions[None], rays.near[None], rays.far[None],
