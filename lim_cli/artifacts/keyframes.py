@@ -31,35 +31,26 @@ class KeyframesArtifact:
         return len(self.times)
 
     def output(self, keyframe: int, device: torch.device | str = "cpu") -> LRMOutput:
-        """One keyframe's triplane, block features and image tokens as LRM made them, float32, batch of one.
+        """One keyframe's triplane (refined if it was), block features and image tokens, float32, batch of one.
 
         Raises:
             InputError: the file is missing or damaged.
         """
-        path = self.folder / keyframe_name(keyframe)
+        tensors = {
+            k: v.to(device).float()[None] for k, v in _load_tensors(self.folder / keyframe_name(keyframe)).items()
+        }
         try:
-            tensors = {k: v.to(device).float()[None] for k, v in load_file(path).items()}
             features = tuple(tensors[f"features.{n}"] for n in range(len(tensors) - 2))
-            return LRMOutput(tensors["triplane"], features, tensors["image_tokens"])
-        except (OSError, SafetensorError, KeyError) as error:
-            raise InputError(f"{path} is missing or damaged; run its stage again.") from error
-
-    def residual(self, keyframe: int, device: torch.device | str = "cpu") -> Tensor | None:
-        """What refinement adds to one keyframe's triplane, [3, channel, h, w] float32; None without refinement.
-
-        Raises:
-            InputError: the file is missing or damaged.
-        """
-        return None if self.refined is None else load_residual(self.refined, keyframe).to(device)
-
-    def triplane(self, keyframe: int, device: torch.device | str = "cpu") -> Tensor:
-        """One keyframe's triplane [3, channel, h, w], refined if it was, float32.
-
-        Raises:
-            InputError: a file is missing or damaged.
-        """
-        triplane, residual = self.output(keyframe, device).triplane[0], self.residual(keyframe, device)
-        return triplane if residual is None else triplane + residual
+            triplane, image_tokens = tensors["triplane"], tensors["image_tokens"]
+        except KeyError as error:
+            raise InputError(f"{self.folder / keyframe_name(keyframe)} is damaged; run its stage again.") from error
+        if self.refined is not None:
+            path = self.refined / residual_name(keyframe)
+            residual = _load_tensors(path).get("residual")
+            if residual is None or residual.shape != triplane.shape[1:]:
+                raise InputError(f"{path} is damaged; run its stage again.")
+            triplane = triplane + residual.to(device).float()
+        return LRMOutput(triplane, features, image_tokens)
 
     @classmethod
     def load(cls, folder: Path, refined: Path | None = None) -> KeyframesArtifact:
@@ -88,19 +79,6 @@ def save_residual(folder: Path, keyframe: int, residual: Tensor) -> None:
     write_tensors(folder / residual_name(keyframe), {"residual": residual.half().cpu().numpy()})
 
 
-def load_residual(folder: Path, keyframe: int) -> Tensor:
-    """What `save_residual` wrote, float32.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    path = folder / residual_name(keyframe)
-    try:
-        return load_file(path)["residual"].float()
-    except (OSError, SafetensorError, KeyError) as error:
-        raise InputError(f"{path} is missing or damaged; run its stage again.") from error
-
-
 def save_refined_times(folder: Path, times: np.ndarray) -> None:
     """Completes a folder of residuals."""
     save_arrays(folder, {"times": times})
@@ -121,3 +99,10 @@ def _load_times(folder: Path, kind: str) -> np.ndarray:
     load_scalars(folder, kind, {})
     times: np.ndarray = load_arrays(folder, {"times": ("float64", ("keyframe",))}, {})["times"]
     return times
+
+
+def _load_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is missing or damaged; run its stage again.") from error

@@ -86,15 +86,6 @@ class FieldDecoder(nn.Module):
             return logit, values.sigmoid()
         return logit, points.float() + values
 
-    def on_planes(self, triplane: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
-        """`forward` for one triplane [3, channel, h, w]: points [point, 3] -> logit [point], values [point, 3].
-
-        On a CPU the quickest of all where gradients have to reach the planes.
-        """
-        grid = torch.stack([points[:, list(axes)] for axes in PLANE_AXES])[:, None]
-        found = F.grid_sample(triplane, grid, padding_mode="border", align_corners=False)[:, :, 0]  # [3, c, point]
-        return self._head(self.input(found.permute(2, 0, 1).flatten(1)), points)
-
     def project(self, triplane: Tensor) -> Tensor:
         """The first layer applied to the planes [3, channel, h, w] themselves: [3, hidden, h, w].
 

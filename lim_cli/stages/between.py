@@ -40,7 +40,7 @@ class Ends:
     def level(self) -> float:
         """The density logit at the surface, by the source's mattes (see `surface.agreeing_level`)."""
         field = self.interval.networks.lrm.field
-        return agreeing_level(field, self.interval.triplane(0.0), self.cameras, self.mattes)
+        return agreeing_level(field, self.interval.source.triplane[0], self.cameras, self.mattes)
 
 
 def is_run_folder(path: Path) -> bool:
@@ -101,21 +101,18 @@ def scene_ends(source: Path, target: Path, networks: Networks, *, progress: Prog
 
 def run_ends(source: Path, target: Path, networks: Networks, *, keyframes: tuple[int, int] = (0, 0)) -> Ends:
     """One keyframe each of two run folders with the same model frame."""
-    outputs, residuals, views = [], [], []
+    outputs, views = [], []
     for path, number in zip((source, target), keyframes, strict=True):
         found = load_keyframes(path)
         if not 0 <= number < len(found):
             raise InputError(f"{path} has keyframes 0 to {len(found) - 1}, not {number}.")
         outputs.append(found.output(number, networks.device))
-        residuals.append(found.residual(number, networks.device))
         views.append(ViewsArtifact.load(path / STAGE_FOLDERS["views"]))
     world = views[0].world_from_model
     if not np.allclose(world, views[1].world_from_model, rtol=1e-6, atol=1e-9):
         raise InputError(f"{source} and {target} are normalised differently; give their scene folders instead.")
     mattes = views[0].rgba[keyframes[0], ..., 3] > 127
-    added = tuple(torch.zeros_like(o.triplane[0]) if r is None else r for o, r in zip(outputs, residuals, strict=True))
-    refined = None if all(r is None for r in residuals) else (added[0], added[1])
-    return Ends(Interval(networks, outputs[0], outputs[1], refined), world, views[0].cameras_at(keyframes[0]), mattes)
+    return Ends(Interval(networks, outputs[0], outputs[1]), world, views[0].cameras_at(keyframes[0]), mattes)
 
 
 def load_keyframes(run: Path) -> KeyframesArtifact:

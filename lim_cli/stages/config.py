@@ -13,7 +13,6 @@ DEFAULT_STEPS = 1
 """A generator trained for little time is best asked once: its first guess is the mean of what it thinks possible, and
 further steps add crumbs (IoU with the truth .449 after 1 step, .421 after 3, .387 after 8)."""
 DEFAULT_FIELD_OF_VIEW = 40.0
-DEFAULT_REFINE = 10.0
 
 
 @dataclass(frozen=True)
@@ -69,17 +68,16 @@ class RefinementConfig:
 
     (`stages.refine.steps_for` turns them into a number of steps, so that a run can be repeated); 0: not at all.
     rays, samples: of one step, and of one ray. rate: of Adam, units of triplane features.
-    opacity: weight of the mattes against the colours. proximity: of staying close to what LRM made; calm: to what
-    the keyframe before got. generated: how far generated views are trusted, the input's being 1.
+    opacity: weight of the mattes against the colours. proximity: of staying close to what LRM made.
+    generated: how far generated views are trusted, the input's being 1.
     """
 
-    seconds: float = DEFAULT_REFINE
+    seconds: float = 0.0
     rays: int = 768
     samples: int = 20
     rate: float = 0.1
     opacity: float = 0.1
     proximity: float = 0.003
-    calm: float = 0.003
     generated: float = 0.2
 
 
@@ -219,7 +217,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "refinement.rate": (1e-6, 10),
     "refinement.opacity": (0, 1e6),
     "refinement.proximity": (0, 1e6),
-    "refinement.calm": (0, 1e6),
     "refinement.generated": (0, 1),
     "track.vertices": (100, 1_000_000),
     "track.resolution": (16, 1024),

@@ -25,6 +25,4 @@ def iterate(keyframes: KeyframesArtifact, times: np.ndarray, networks: Networks)
 def load_interval(keyframes: KeyframesArtifact, interval: int, networks: Networks) -> Interval:
     """The interval's two ends; a clip of one keyframe stands still."""
     last = min(interval + 1, len(keyframes) - 1)
-    outputs = [keyframes.output(k, networks.device) for k in (interval, last)]
-    before, after = (keyframes.residual(k, networks.device) for k in (interval, last))
-    return Interval(networks, outputs[0], outputs[1], None if before is None or after is None else (before, after))
+    return Interval(networks, keyframes.output(interval, networks.device), keyframes.output(last, networks.device))

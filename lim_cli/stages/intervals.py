@@ -37,21 +37,11 @@ def output_times(keyframe_times: np.ndarray, fps: float) -> np.ndarray:
 
 
 class Interval:
-    """LIM and CanonicalLIM between two keyframes' LRM outputs (batch of one).
+    """LIM and CanonicalLIM between two keyframes' LRM outputs (batch of one)."""
 
-    residuals: what refinement adds to both ends' triplanes, [3, channel, h, w] each.
-    """
-
-    def __init__(
-        self,
-        networks: Networks,
-        source: LRMOutput,
-        target: LRMOutput,
-        residuals: tuple[Tensor, Tensor] | None = None,
-    ) -> None:
+    def __init__(self, networks: Networks, source: LRMOutput, target: LRMOutput) -> None:
         self.networks = networks
         self.source, self.target = source, target
-        self._residuals = residuals
         self._guide = InterpolationGuide(target.image_tokens, state_of(source), state_of(target))
         self._canonical_guide = InterpolationGuide(
             torch.cat([source.image_tokens, target.image_tokens], 1), state_of(source), state_of(target)
@@ -61,12 +51,9 @@ class Interval:
     def triplane(self, alpha: float) -> Tensor:
         """LIM's triplane [3, channel, h, w]; the keyframes' own at the ends (eq. 1)."""
         if alpha <= 0.0 or alpha >= 1.0:
-            found = (self.source if alpha <= 0.0 else self.target).triplane[0]
-        else:
-            found = self.networks.lim(state_of(self.source), self._guide, self._alpha(alpha)).triplane[0]
-        if self._residuals is None:
-            return found
-        return found + torch.lerp(*self._residuals, min(max(alpha, 0.0), 1.0))
+            return (self.source if alpha <= 0.0 else self.target).triplane[0]
+        state = self.networks.lim(state_of(self.source), self._guide, self._alpha(alpha))
+        return state.triplane[0]  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def canonical_triplane(self, state: InterpolationState, alpha: float) -> Tensor:

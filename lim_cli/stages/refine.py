@@ -5,17 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from lim_cli.artifacts.keyframes import (
-    KeyframesArtifact,
-    load_residual,
-    residual_name,
-    save_refined_times,
-    save_residual,
-)
+from lim_cli.artifacts.keyframes import KeyframesArtifact, residual_name, save_refined_times, save_residual
 from lim_cli.artifacts.pieces import Pieces
 from lim_cli.artifacts.store import ViewsArtifact
 from lim_cli.core.device import generator
@@ -27,7 +19,7 @@ from lim_cli.stages.refine_rays import seen_rays
 from lim_cli.stages.refinement import fitted_residual
 
 STAGE_VERSION = 1
-STEP_SECONDS = 0.05
+STEP_SECONDS = 0.06
 """Nominal: of a step with the default rays and samples."""
 
 
@@ -41,7 +33,9 @@ def run(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> None:
-    """Writes one residual a keyframe into the folder of `pieces`; those finished there are not made again.
+    """Writes what to add to every keyframe's triplane (as LRM made it) into the folder of `pieces`, one file each;
+
+    those finished there are not made again.
 
     It always works on the CPU: a GPU adds up gradients of planes in any order, and no two runs would be alike.
 
@@ -51,16 +45,12 @@ def run(
     progress = progress or SilentProgress()
     field = copy.deepcopy(networks.lrm.field).cpu()
     steps = steps_for(config, len(keyframes))
-    before: Tensor | None = None
     with progress.task("Refining keyframes", len(keyframes)) as task:
         for k in range(len(keyframes)):
             if not pieces.is_finished(residual_name(k)):
                 triplane = keyframes.output(k).triplane[0]
-                save_residual(
-                    pieces.folder, k, refined_keyframe(field, triplane, views, k, steps, config, before, seed=seed)
-                )
+                save_residual(pieces.folder, k, keyframe_residual(field, triplane, views, k, steps, config, seed=seed))
                 pieces.finish(residual_name(k))
-            before = load_residual(pieces.folder, k)  # as stored, so that a resumed run goes on from the same
             task.advance()
     save_refined_times(pieces.folder, keyframes.times)
 
@@ -74,11 +64,11 @@ def refine_triplanes(
         NumericalError: one became NaN.
     """
     steps = steps_for(config, len(views.keyframe_times))
-    before: Tensor | None = None
     for k, triplane in enumerate(triplanes):
-        if config.seconds > 0:
-            before = refined_keyframe(field, triplane, views, k, steps, config, before, seed=seed).half().float()
-        yield triplane if before is None else triplane + before
+        if config.seconds == 0:
+            yield triplane
+        else:
+            yield triplane + keyframe_residual(field, triplane, views, k, steps, config, seed=seed)
 
 
 def steps_for(config: RefinementConfig, keyframes: int) -> int:
@@ -87,18 +77,19 @@ def steps_for(config: RefinementConfig, keyframes: int) -> int:
     return max(1, round(config.seconds / (STEP_SECONDS * share * keyframes)))
 
 
-def refined_keyframe(
+def keyframe_residual(
     field: FieldDecoder,
     triplane: Tensor,
     views: ViewsArtifact,
     keyframe: int,
     steps: int,
     config: RefinementConfig,
-    before: Tensor | None,
     *,
     seed: int = 0,
 ) -> Tensor:
-    """What refinement adds to one keyframe's triplane [3, c, h, w]. before: what it added to the keyframe before.
+    """What refinement adds to one keyframe's triplane [3, c, h, w].
+
+    Every keyframe draws the same random numbers: what they leave of noise is then alike too, and flickers less.
 
     Raises:
         NumericalError: it became NaN.
@@ -106,11 +97,4 @@ def refined_keyframe(
     count = views.rgba.shape[1]
     trust = [1.0] * count if views.source == "posed" else [1.0] + [config.generated] * (count - 1)
     rays = seen_rays(field, triplane, views.rgba[keyframe], views.cameras_at(keyframe), trust)
-    return fitted_residual(
-        field, triplane, rays, steps, config, generator=_draws(seed, keyframe), before=before
-    )  # fmt: skip
-
-
-def _draws(seed: int, keyframe: int) -> torch.Generator:
-    """Random numbers of one keyframe, whatever became of the others."""
-    return generator(int(np.random.SeedSequence([seed, keyframe]).generate_state(1, np.uint64)[0] >> 1))
+    return fitted_residual(field, triplane, rays, steps, config, generator=generator(seed))

@@ -16,7 +16,7 @@ from lim_cli.models.lrm import premultiplied
 from lim_cli.models.triplane import FieldDecoder, density
 
 SIZE = 128
-"""Pixels on a side of the views that are compared: what LRM itself was shown."""
+"""Pixels on a side to which views are shrunk before they are compared; LRM itself was shown no more."""
 PLACES = 64
 """Places a ray at which a lattice says whether there is anything."""
 OUTLINE = 5
@@ -61,12 +61,12 @@ def seen_rays(
 
     to: those that a matte calls opaque. trust: weight of each view; views of weight 0 cast none.
     """
-    device = triplane.device
+    device, side = triplane.device, min(SIZE, rgba.shape[1])
     chosen = [view for view, weight in enumerate(trust) if weight > 0]
     pictures = premultiplied(torch.from_numpy(rgba[chosen]).to(device).movedim(-1, 1).float() / 255)
-    if pictures.shape[-2:] != (SIZE, SIZE):
-        pictures = F.interpolate(pictures, size=(SIZE, SIZE), mode="bilinear", antialias=True)
-    origins, directions = camera_rays(cameras[torch.tensor(chosen)].resized((SIZE, SIZE)).to(device))
+    if pictures.shape[-2:] != (side, side):
+        pictures = F.interpolate(pictures, size=(side, side), mode="bilinear", antialias=True)
+    origins, directions = camera_rays(cameras[torch.tensor(chosen)].resized((side, side)).to(device))
     origins, directions = origins.reshape(-1, 3), directions.reshape(-1, 3)
     mattes = pictures[:, 3].flatten()
     near, far, met = _passages(field, triplane, origins, directions)
@@ -77,7 +77,7 @@ def seen_rays(
     kept = ((met | opaque) & (far > near)).nonzero()[:, 0]
     matte = pictures[:, 3:]
     around = F.max_pool2d(matte, OUTLINE, 1, OUTLINE // 2) + F.max_pool2d(-matte, OUTLINE, 1, OUTLINE // 2)
-    weights = torch.tensor([trust[view] for view in chosen], device=device).repeat_interleave(SIZE * SIZE)
+    weights = torch.tensor([trust[view] for view in chosen], device=device).repeat_interleave(side * side)
     chances = weights * (1 + (OUTLINE_SHARE - 1) * (around.flatten() > 0.5))
     rays = SeenRays(
         origins, directions, near, far, pictures[:, :3].movedim(1, -1).reshape(-1, 3), mattes, weights, chances
@@ -85,7 +85,9 @@ def seen_rays(
     return rays[kept]
 
 
-def _passages(field: FieldDecoder, triplane: Tensor, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _passages(
+    field: FieldDecoder, triplane: Tensor, origins: Tensor, directions: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Ray lengths [ray] between which a ray meets what is not surely empty, and whether it does at all."""
     axis = torch.linspace(-1, 1, _GRID, device=triplane.device)
     logits = field.on_lattice(field.project(triplane), (axis, axis, axis)).float()[None, None]

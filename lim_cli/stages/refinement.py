@@ -27,21 +27,18 @@ def fitted_residual(
     config: RefinementConfig,
     *,
     generator: torch.Generator,
-    before: Tensor | None = None,
 ) -> Tensor:
     """What to add to a triplane [3, c, h, w] so that its renders agree with `rays`: [3, c, h, w].
 
     `steps` of Adam on: squared error of the premultiplied colour + `opacity` x BCE of opacity and matte +
-    `proximity` x mean square of the residual + `calm` x mean square of its distance from `before`, the residual of
-    the keyframe before, which is also where it starts.
+    `proximity` x mean square of the residual.
 
     Raises:
         NumericalError: it became NaN.
     """
-    earlier = torch.zeros_like(triplane) if before is None else before
     height, width = triplane.shape[-2:]
     coarse = triplane.new_zeros(*triplane.shape[:2], max(height // COARSER, 1), max(width // COARSER, 1))
-    grids = [earlier.clone().requires_grad_(), coarse.requires_grad_()]
+    grids = [torch.zeros_like(triplane).requires_grad_(), coarse.requires_grad_()]
     optimiser = torch.optim.Adam(grids, lr=config.rate, betas=(0.9, 0.99))
     for step in range(steps if len(rays) else 0):
         left = 1 - (1 - LAST_RATE) * step / steps
@@ -50,8 +47,6 @@ def fitted_residual(
         residual = _sum(grids)
         loss = _disagreement(field, triplane + residual, some, config, generator)
         loss = loss + config.proximity * residual.square().mean()
-        if before is not None:
-            loss = loss + config.calm * (residual - earlier).square().mean()
         for grid, gradient in zip(grids, torch.autograd.grad(loss, grids), strict=True):
             grid.grad = gradient  # no `backward`, which would reach the field's weights too
         optimiser.step()
@@ -70,8 +65,8 @@ def _disagreement(
     field: FieldDecoder, planes: Tensor, rays: SeenRays, config: RefinementConfig, generator: torch.Generator
 ) -> Tensor:
     def densities(points: Tensor) -> tuple[Tensor, Tensor]:
-        logit, values = field.on_planes(planes, points[0])
-        return density(logit)[None], values[None]
+        logit, values = field(planes[None], points)
+        return density(logit), values
 
     rendered = march_between(
         densities, rays.origins[None], rays.directions[None], rays.near[None], rays.far[None],

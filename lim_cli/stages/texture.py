@@ -49,7 +49,7 @@ def run(
         vertex_map, faces, uv = _atlas(track.track.at(0), config.size, pieces)
         split = TrackedMesh(track.track.vertices[:, vertex_map], faces, track.track.times)
         task.advance()
-        colour = FieldQuery(networks.lrm.field, keyframes.triplane(0, networks.device))
+        colour = FieldQuery(networks.lrm.field, keyframes.output(0, networks.device).triplane[0])
         chosen = _Chosen.among(views, clip, config.observations)
         instants = np.unique([split.times[0], *views.keyframe_times[chosen.keyframes], *chosen.frame_times(clip)])
         baked = bake_texture(

@@ -72,7 +72,7 @@ def run(
     evidence = Evidence(views, clip)
     times = np.asarray(times, np.float64)
     mesh, level = kept_first_mesh(
-        pieces, lambda: first_mesh(networks, keyframes.triplane(0, networks.device), views, evidence, config)
+        pieces, lambda: first_mesh(networks, keyframes.output(0, networks.device).triplane[0], views, evidence, config)
     )
     tracer = _Tracer(mesh, config)
     tracer.look(mesh.vertices, evidence.pictures(float(keyframes.times[0])))

@@ -51,7 +51,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_clip_whole_again_and_stage_by_stage(lim: Lim, clip: Path, tmp_path: Path) -> None:
-    whole = ["reconstruct", clip, *SMALL, *TEXTURE, "--fps", 24, "--workdir", tmp_path / "run", "--device", "cpu"]
+    whole = ["reconstruct", clip, *SMALL, *TEXTURE, "--refine", 0.4]
+    whole += ["--fps", 24, "--workdir", tmp_path / "run", "--device", "cpu"]
     result = lim(*whole, "-o", tmp_path / "a.glb", "--preview", tmp_path / "a.mp4")
     assert (result["frames"], result["keyframes"]) == (4, 3)
     assert result["seconds"]["track"] > 0
@@ -69,7 +70,7 @@ def test_a_clip_whole_again_and_stage_by_stage(lim: Lim, clip: Path, tmp_path: P
     lim("ingest", clip, "--workdir", alone)
     lim("views", alone)
     lim("keyframes", alone)
-    lim("refine", alone)
+    lim("refine", alone, "--refine", 0.4)
     lim("track", alone, "--fps", 24, *SMALL)
     lim("texture", alone, *TEXTURE)
     lim("export", alone, "-o", tmp_path / "alone" / "a.glb", "--sheet", tmp_path / "sheet.png")

@@ -14,10 +14,11 @@ from lim_cli.core.camera import Cameras, orbit_cameras
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.stages.config import RefinementConfig
 from lim_cli.stages.refine import STEP_SECONDS, refine_triplanes, steps_for
-from lim_cli.stages.refine_rays import SIZE, seen_rays
+from lim_cli.stages.refine_rays import seen_rays
 from lim_cli.stages.render import render_view
 
-QUICK = RefinementConfig(rays=384, samples=16)
+QUICK = RefinementConfig(rays=256, samples=12)
+PIXELS = 48
 
 
 def ball_field() -> FieldDecoder:
@@ -59,17 +60,17 @@ def field() -> FieldDecoder:
 def views(field: FieldDecoder) -> ViewsArtifact:
     """Four posed views of a ball of radius 0.6 at two times."""
     cameras = rig([0, 90, 180, 270])
-    rgba = render_view(field, ball(0.6, 1.0), cameras, samples=64).rgba()
+    rgba = render_view(field, ball(0.6, 1.0), cameras, samples=32).rgba()
     return ViewsArtifact(np.stack([rgba, rgba]), cameras, np.array([0.0, 0.1]), "posed", np.eye(4))
 
 
 def rig(azimuths: list[float]) -> Cameras:
-    return orbit_cameras(azimuths, elevation=10, field_of_view=40, distance=3.2, size=(SIZE, SIZE))
+    return orbit_cameras(azimuths, elevation=10, field_of_view=40, distance=3.2, size=(PIXELS, PIXELS))
 
 
 def errors(field: FieldDecoder, triplane: torch.Tensor, cameras: Cameras) -> tuple[float, float]:
     """Mean error of opacity and of premultiplied colour against the true ball."""
-    true, found = (render_view(field, planes, cameras, samples=64) for planes in (ball(0.6, 1.0), triplane))
+    true, found = (render_view(field, planes, cameras, samples=32) for planes in (ball(0.6, 1.0), triplane))
     colour = true.rgb * true.opacity[..., None] - found.rgb * found.opacity[..., None]
     return float(np.abs(true.opacity - found.opacity).mean()), float(np.abs(colour).mean())
 
@@ -79,8 +80,7 @@ def test_a_wrong_triplane_is_pulled_back(
     field: FieldDecoder, views: ViewsArtifact, radius: float, colour: float
 ) -> None:
     wrong = ball(radius, colour)
-    refined = list(refine_triplanes(field, [wrong, wrong], views, replace(QUICK, seconds=3.0)))
-    for planes in refined:
+    for planes in refine_triplanes(field, [wrong], views, replace(QUICK, seconds=0.6)):
         for cameras in (views.cameras, rig([45, 135])):  # also where no view looked from
             before, after = errors(field, wrong, cameras), errors(field, planes, cameras)
             assert after[0] < 0.4 * before[0]
@@ -89,15 +89,15 @@ def test_a_wrong_triplane_is_pulled_back(
 
 def test_a_right_triplane_stays(field: FieldDecoder, views: ViewsArtifact) -> None:
     right = ball(0.6, 1.0)
-    for planes in refine_triplanes(field, [right, right], views, replace(QUICK, seconds=1.0)):
-        assert max(errors(field, planes, views.cameras)) < 0.01
+    for planes in refine_triplanes(field, [right], views, replace(QUICK, seconds=0.3)):
+        assert max(errors(field, planes, views.cameras)) < 0.015
 
 
 def test_the_field_is_left_alone_and_the_seed_decides(field: FieldDecoder, views: ViewsArtifact) -> None:
-    config = replace(QUICK, seconds=0.3)
+    config = replace(QUICK, seconds=0.1)
     wrong = ball(0.5, 1.0)
     weights = {name: tensor.clone() for name, tensor in field.state_dict().items()}
-    runs = [torch.stack(list(refine_triplanes(field, [wrong, wrong], views, config, seed=s))) for s in (0, 0, 1)]
+    runs = [next(iter(refine_triplanes(field, [wrong], views, config, seed=s))) for s in (0, 0, 1)]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
     assert all(torch.equal(weights[name], tensor) for name, tensor in field.state_dict().items())
@@ -111,10 +111,10 @@ def test_generated_views_count_less(field: FieldDecoder, views: ViewsArtifact) -
     found = []
     for trust in (0.0, 1.0):
         mixed = ViewsArtifact(rgba, views.cameras, views.keyframe_times, "generated", np.eye(4))
-        config = replace(QUICK, seconds=1.0, generated=trust)
+        config = replace(QUICK, seconds=0.3, generated=trust)
         planes = next(iter(refine_triplanes(field, [ball(0.6, 1.0)], mixed, config)))
         found.append(errors(field, planes, views.cameras[:1])[0])
-    assert found[0] < 0.01 < found[1]
+    assert found[0] < 0.02 < found[1]
 
 
 def test_rays_are_bounded_by_what_is_there(field: FieldDecoder, views: ViewsArtifact) -> None:

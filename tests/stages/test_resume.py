@@ -60,7 +60,7 @@ class Counter:
     [
         (MultiviewVideoPipeline, "_write", "views", 1, 2),  # windows
         (Networks, "encode", "keyframes", 4, KEYFRAMES),
-        (refine, "refined_keyframe", "refined", 2, KEYFRAMES),
+        (refine, "keyframe_residual", "refined", 2, KEYFRAMES),
         (track, "anchor", "track", 3, KEYFRAMES - 1),  # intervals
     ],
 )
@@ -112,9 +112,8 @@ def test_fresh_starts_over(whole: Path, clip: Path, tmp_path: Path, monkeypatch:
 
 def test_a_changed_option_redoes_only_what_rests_on_it(whole: Path, clip: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
-    untouched = [
-        f for s in ("clip", "views", "keyframes", "refined", "track") for f in (tmp_path / "run").glob(f"{STAGE_FOLDERS[s]}/**/*")
-    ]
+    kept = ("clip", "views", "keyframes", "refined", "track")
+    untouched = [f for s in kept for f in (tmp_path / "run").glob(f"{STAGE_FOLDERS[s]}/**/*")]
     before = {file: file.stat().st_mtime_ns for file in untouched}
     result = reconstruct_quickly(clip, tmp_path, cached_weights(), texture_size=96)
     assert {file: file.stat().st_mtime_ns for file in untouched} == before
