@@ -23,7 +23,7 @@ from lim_cli.geometry.skinning import SkinError
 from lim_cli.geometry.track_quality import TrackQuality, track_quality
 from lim_cli.stages import drive as driving
 from lim_cli.stages import export
-from lim_cli.stages.agreement import input_psnr_fg, silhouette_iou
+from lim_cli.stages.agreement import input_drift, input_psnr_fg, silhouette_iou
 from lim_cli.stages.config import ExportConfig, ReconstructConfig
 from lim_cli.stages.contact_sheet import write_contact_sheet
 from lim_cli.stages.drive import DriveConfig
@@ -38,7 +38,8 @@ class ReconstructResult:
 
     silhouette_iou: mean overlap with the input mattes, from the input cameras; still_iou: the same for the first
     frame's mesh held still. input_psnr_fg: of the textured mesh against the input's own pictures, dB; None where
-    their mattes are empty. mesh: faces turned over, self-intersections, volume. skin_output, skin_error, parts,
+    their mattes are empty. drift: see `stages.agreement.input_drift`. mesh: faces turned over, self-intersections,
+    volume, confidence. skin_output, skin_error, parts,
     interpolation_error: see `stages.export.Exported`. seconds: of each stage; 0 where an earlier result served.
     """
 
@@ -53,6 +54,7 @@ class ReconstructResult:
     silhouette_iou: float
     still_iou: float
     input_psnr_fg: float | None
+    drift: float | None
     mesh: TrackQuality
     parts: int = 1
     interpolation_error: float = 0.0
@@ -224,14 +226,17 @@ def _written(
         write_contact_sheet(textured, views, clip, sheet, progress=progress)
     steps.seconds["export"] = round(time.monotonic() - began, 2)
     track = textured.textured.track
-    with progress.task("Comparing with the input", 4) as task:
+    with progress.task("Comparing with the input", 5) as task:
         overlaps = []
         for still in (False, True):
             overlaps.append(round(silhouette_iou(track, views, clip, still=still), 4))
             task.advance()
         likeness = input_psnr_fg(textured.textured, views, clip)
         task.advance()
-        quality = track_quality(steps.load_track().track)
+        traced = steps.load_track()
+        drift = input_drift(traced.track, views, clip)
+        task.advance()
+        quality = track_quality(traced.track, confidence=traced.canonical_confidence)
         task.advance()
     return ReconstructResult(
         output=output,
@@ -245,6 +250,7 @@ def _written(
         silhouette_iou=overlaps[0],
         still_iou=overlaps[1],
         input_psnr_fg=None if math.isnan(likeness) else round(likeness, 2),
+        drift=None if drift is None else round(drift, 5),
         mesh=quality,
         parts=info.parts,
         interpolation_error=info.interpolation_error,
