@@ -52,11 +52,11 @@ class ControlMesh:
         points = moved.astype(np.float64)
         rotations = self.solver.rotations(points)[self.corners]  # [vertex, corner, 3, 3]
         each = np.einsum("vkab,vkb->vka", rotations, self.offsets) + points[self.corners]
-        return np.einsum("vk,vka->va", self.weights, each).astype(np.float32)
+        return np.asarray(np.einsum("vk,vka->va", self.weights, each), np.float32)
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Values [coarse] -> [vertex] float32."""
-        return np.sum(self.weights * values[self.corners], axis=1).astype(np.float32)
+        return np.asarray(np.sum(self.weights * values[self.corners], axis=1), np.float32)
 
 
 def _bind(fine: Mesh, rest: Mesh) -> tuple[np.ndarray, np.ndarray]:

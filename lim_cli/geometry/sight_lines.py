@@ -56,7 +56,7 @@ class SightLines:
 
     def distance(self, vertices: np.ndarray) -> np.ndarray:
         """How far each line passes from its vertex, [line], world units."""
-        return np.linalg.norm(self._across(vertices), axis=1)
+        return np.asarray(np.linalg.norm(self._across(vertices), axis=1))
 
     def trust(self, count: int) -> np.ndarray:
         """How sure the lines are of each of `count` vertices, [vertex] float32 in [0, 1]."""
