@@ -87,7 +87,7 @@ class ArapSolver:
         pull = confidence.astype(np.float64)[:, None] * targets + (temporal + _ANCHOR) * anchor
         factor = self._factorise(confidence, stiffness, temporal)
         for _ in range(iterations):
-            rotations = self._rotations(vertices)
+            rotations = self.rotations(vertices)
             vertices = factor.solve(pull + 2.0 * stiffness * self._rotated_edges(rotations))
         return vertices.astype(np.float32)
 
@@ -102,8 +102,8 @@ class ArapSolver:
             self._factor_key = key
         return self._factor
 
-    def _rotations(self, vertices: np.ndarray) -> np.ndarray:
-        """Local step: R_i [vertex, 3, 3] that best turns the rest edges of vertex i into the present ones."""
+    def rotations(self, vertices: np.ndarray) -> np.ndarray:
+        """Local step: R_i [vertex, 3, 3] that best turns the rest edges of vertex i into those of `vertices`."""
         edges = vertices[self._source] - vertices[self._target]
         outer = (edges[:, :, None] * self._weighted_rest[:, None, :]).reshape(-1, 9)
         covariance = (self._sum_edges @ outer).reshape(-1, 3, 3)  # sum w e r^T

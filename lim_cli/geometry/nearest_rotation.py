@@ -58,7 +58,9 @@ def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
         _column(a, v, strong, u, 0)
         length = np.sqrt(u[0, 0] ** 2 + u[1, 0] ** 2 + u[2, 0] ** 2)
         if length <= 1e-150:
-            result[n] = np.eye(3)
+            for i in range(3):
+                for j in range(3):  # assigning a slice would take eight seconds to compile
+                    result[n, i, j] = 1.0 if i == j else 0.0
             continue
         for k in range(3):
             u[k, 0] /= length

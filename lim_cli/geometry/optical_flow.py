@@ -10,6 +10,8 @@ import numpy as np
 BACKGROUND = 128
 FINER = 2
 """Pictures are enlarged by this: flow is found on patches of 8 pixels, and limbs are thin."""
+MARGIN = 8
+"""Pixels kept about the objects: a patch of flow."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,11 @@ def optical_flow(first: np.ndarray, second: np.ndarray, *, tolerance: float = 1.
     """Flow between two pictures [h, w, 4] uint8 with straight alpha (DIS, Kroeger et al. 2016).
 
     Sureness is exp(-(d / (tolerance + slope |flow|))^2), d being how far from home a pixel comes by following the
-    flow forth and back.
+    flow forth and back. It is found within the box about both objects: the rest of the pictures does not move.
     """
+    whole = (first.shape[1], first.shape[0])
+    left, top, right, bottom = _box(first, second)
+    first, second = first[top:bottom, left:right], second[top:bottom, left:right]
     grey = [_grey(picture) for picture in (first, second)]
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     size = (first.shape[1], first.shape[0])
@@ -42,7 +47,22 @@ def optical_flow(first: np.ndarray, second: np.ndarray, *, tolerance: float = 1.
     )
     allowed = tolerance + slope * np.linalg.norm(forth, axis=2)
     sureness = np.exp(-((np.linalg.norm(home, axis=2) / allowed) ** 2))
-    return Flow(forth.astype(np.float32), sureness.astype(np.float32))
+    beyond = (top, whole[1] - bottom, left, whole[0] - right)
+    return Flow(
+        cv2.copyMakeBorder(forth.astype(np.float32), *beyond, cv2.BORDER_CONSTANT, value=0.0),
+        cv2.copyMakeBorder(sureness.astype(np.float32), *beyond, cv2.BORDER_CONSTANT, value=1.0),
+    )
+
+
+def _box(first: np.ndarray, second: np.ndarray) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the pixels that show something in either picture, with MARGIN about them."""
+    shown = (first[..., 3] > 0) | (second[..., 3] > 0)
+    rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
+    if not len(rows):
+        return 0, 0, shown.shape[1], shown.shape[0]
+    top, bottom = max(rows[0] - MARGIN, 0), min(rows[-1] + 1 + MARGIN, shown.shape[0])
+    left, right = max(columns[0] - MARGIN, 0), min(columns[-1] + 1 + MARGIN, shown.shape[1])
+    return int(left), int(top), int(right), int(bottom)
 
 
 def _grey(rgba: np.ndarray) -> np.ndarray:

@@ -51,8 +51,12 @@ class SightLines:
 
         outlier: pixels of distance at which a line's weight has fallen to a quarter (Geman-McClure).
         """
-        distance = np.linalg.norm(self._across(vertices), axis=1) / self.pixel
+        distance = self.distance(vertices) / self.pixel
         return replace(self, weight=self.weight / (1.0 + (distance / outlier) ** 2) ** 2)
+
+    def distance(self, vertices: np.ndarray) -> np.ndarray:
+        """How far each line passes from its vertex, [line], world units."""
+        return np.asarray(np.linalg.norm(self._across(vertices), axis=1))
 
     def trust(self, count: int) -> np.ndarray:
         """How sure the lines are of each of `count` vertices, [vertex] float32 in [0, 1]."""
@@ -125,6 +129,12 @@ def seen_colours(vertices: np.ndarray, faces: np.ndarray, pictures: list[Picture
         colour = sampled(picture.rgba[..., :3].astype(np.float32), places)
         sums[index] += np.concatenate([colour * weight[:, None], weight[:, None]], 1)
     return sums
+
+
+def mean_colours(sums: np.ndarray) -> np.ndarray:
+    """Sums as `seen_colours` gives -> RGB (0..255) and sureness in [0, 1]: [vertex, 4]."""
+    weight = sums[:, 3:]
+    return np.concatenate([sums[:, :3] / np.maximum(weight, 1e-6), np.minimum(weight, 1.0)], 1)
 
 
 def _visible(vertices: np.ndarray, faces: np.ndarray, picture: Picture) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

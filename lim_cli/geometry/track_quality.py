@@ -13,23 +13,34 @@ from lim_cli.geometry.face_repair import bad_faces
 from lim_cli.geometry.mesh import TrackedMesh
 from lim_cli.geometry.normals import face_normals
 
+GUESSED = 0.1
+
 
 @dataclass(frozen=True)
 class TrackQuality:
     """bad_faces: largest share, at any time looked at, of faces turned over or without area, in [0, 1].
 
     self_intersections: most faces at any time that cut another which is no neighbour; first_self_intersections: at
-    the first time. volume: least and greatest volume, in parts of the first.
+    the first time. volume: least and greatest volume, in parts of the first. confidence: mean over vertices and
+    times, in [0, 1]; guessed: largest share of vertices at any time with a confidence below GUESSED, whose place only
+    the mesh around them tells. Both None where no confidence is known.
     """
 
     bad_faces: float
     self_intersections: int
     first_self_intersections: int
     volume: tuple[float, float]
+    confidence: float | None = None
+    guessed: float | None = None
 
 
-def track_quality(track: TrackedMesh, *, looks: int = 16, cuts: int = 3) -> TrackQuality:
-    """Looks at `looks` evenly spread times, and at `cuts` of those for self-intersections."""
+def track_quality(
+    track: TrackedMesh, *, confidence: np.ndarray | None = None, looks: int = 64, cuts: int = 3
+) -> TrackQuality:
+    """Looks at `looks` evenly spread times, and at `cuts` of those for self-intersections.
+
+    confidence: [time, vertex] in [0, 1], how sure the tracer is.
+    """
     first = track.vertices[0]
     seen = track.vertices[_spread(len(track.times), looks)]
     worst = max(float(bad_faces(first, vertices, track.faces).mean()) for vertices in seen)
@@ -41,6 +52,8 @@ def track_quality(track: TrackedMesh, *, looks: int = 16, cuts: int = 3) -> Trac
         self_intersections=max(int(faces.sum()) for faces in crossing),
         first_self_intersections=int(crossing[0].sum()),
         volume=(round(float(parts.min()), 3), round(float(parts.max()), 3)),
+        confidence=None if confidence is None else round(float(confidence.mean()), 3),
+        guessed=None if confidence is None else round(float((confidence < GUESSED).mean(1).max()), 3),
     )
 
 

@@ -12,6 +12,8 @@ from lim_cli.core.camera import Cameras
 from lim_cli.export.preview import iterate_preview
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.geometry.rasterize import rasterize
+from lim_cli.geometry.sight_lines import mean_colours, recognised, seen_colours
+from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.surface import silhouette_agreement
 
 MOST_PICTURES = 48
@@ -38,6 +40,24 @@ def silhouette_iou(
         mesh = track.at(0 if still else _nearest(track.times, picture.time))
         ious.append(silhouette_agreement(mesh, picture.camera, picture.rgba[None, ..., 3] > 127))
     return float(np.mean(ious))
+
+
+def input_drift(track: TrackedMesh, views: ViewsArtifact, clip: ClipArtifact | None) -> float | None:
+    """How far surface points have slid off the input's pixels at its last picture, in parts of the object's size.
+
+    The mesh is given the colours of the first picture; where they are found again in the last one, the median distance
+    of the vertices from there is the drift. None where no colour is found again.
+    """
+    evidence = Evidence(views, clip)
+    first, last = float(evidence.times[0]), float(evidence.times[-1])
+    start, end = (track.vertices[_nearest(track.times, time)] for time in (first, last))
+    colours = mean_colours(seen_colours(start, track.faces, evidence.pictures(first)))
+    pictures = evidence.pictures(last)
+    lines = recognised(end, track.faces, colours, pictures)
+    if not (lines.weight > 0.1).any():
+        return None
+    size = float(np.ptp(end, axis=0).max())
+    return float(np.median(lines.distance(end)[lines.weight > 0.1])) / max(size, 1e-12)
 
 
 @dataclass(frozen=True)

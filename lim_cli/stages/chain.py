@@ -24,7 +24,7 @@ from lim_cli.geometry.skinning import SkinError
 from lim_cli.geometry.track_quality import TrackQuality, track_quality
 from lim_cli.stages import drive as driving
 from lim_cli.stages import export
-from lim_cli.stages.agreement import input_likeness, silhouette_iou
+from lim_cli.stages.agreement import input_drift, input_likeness, silhouette_iou
 from lim_cli.stages.config import ExportConfig, ReconstructConfig
 from lim_cli.stages.contact_sheet import write_contact_sheet
 from lim_cli.stages.drive import DriveConfig
@@ -39,10 +39,11 @@ class ReconstructResult:
 
     silhouette_iou: mean overlap with the input mattes, from the input cameras; still_iou: the same for the first
     frame's mesh held still. input_psnr_fg, input_psnr_covered, input_missed: see `stages.agreement.Likeness`; None
-    where there is no pixel to compare. mesh: faces turned over, self-intersections, volume. skin_output, skin_error,
-    parts, interpolation_error: see `stages.export.Exported`. camera: of a single-camera clip, as it was taken;
-    view_agreement: of its generated views, `mask` and `colour` from 0 to 1 (see `geometry.view_agreement`); None for a
-    posed scene. seconds: of each stage; 0 where an earlier result served.
+    where there is no pixel to compare. drift: see `stages.agreement.input_drift`. mesh: faces turned over,
+    self-intersections, volume, confidence. skin_output, skin_error, parts, interpolation_error: see
+    `stages.export.Exported`. camera: of a single-camera clip, as it was taken; view_agreement: of its generated views,
+    `mask` and `colour` from 0 to 1 (see `geometry.view_agreement`); None for a posed scene. seconds: of each stage; 0
+    where an earlier result served.
     """
 
     output: Path
@@ -58,6 +59,7 @@ class ReconstructResult:
     input_psnr_fg: float | None
     input_psnr_covered: float | None
     input_missed: float | None
+    drift: float | None
     mesh: TrackQuality
     parts: int = 1
     interpolation_error: float = 0.0
@@ -238,14 +240,17 @@ def _written(
         write_contact_sheet(textured, views, clip, sheet, progress=progress)
     steps.seconds["export"] = round(time.monotonic() - began, 2)
     track, generation = textured.textured.track, views.generation
-    with progress.task("Comparing with the input", 4) as task:
+    with progress.task("Comparing with the input", 5) as task:
         overlaps = []
         for still in (False, True):
             overlaps.append(round(silhouette_iou(track, views, clip, still=still), 4))
             task.advance()
         likeness = input_likeness(textured.textured, views, clip)
         task.advance()
-        quality = track_quality(steps.load_track().track)
+        traced = steps.load_track()
+        drift = input_drift(traced.track, views, clip)
+        task.advance()
+        quality = track_quality(traced.track, confidence=traced.canonical_confidence)
         task.advance()
     return ReconstructResult(
         output=output,
@@ -261,6 +266,7 @@ def _written(
         input_psnr_fg=_rounded(likeness.psnr_fg, 2),
         input_psnr_covered=_rounded(likeness.psnr_covered, 2),
         input_missed=_rounded(likeness.missed, 4),
+        drift=None if drift is None else round(drift, 5),
         mesh=quality,
         parts=info.parts,
         interpolation_error=info.interpolation_error,

@@ -62,6 +62,10 @@ class ViewsConfig:
     field_of_view: float = DEFAULT_FIELD_OF_VIEW
 
 
+MATCHINGS = ("auto", "always")
+"""When canonical coordinates are matched: where fewer than three pictures show the object at a time, or always."""
+
+
 @dataclass(frozen=True)
 class RefinementConfig:
     """seconds: that the keyframes' triplanes are refined, over all of them, as nominal seconds of two CPU cores
@@ -83,20 +87,23 @@ class RefinementConfig:
 
 @dataclass(frozen=True)
 class TrackConfig:
-    """vertices: of the mesh. resolution: of marching cubes on the first triplane; step_resolution: on the others,
+    """vertices: of the mesh. control_vertices: of the coarse copy that is moved in its place and carries it.
 
-    within the object's box. stiffness: of ARAP. smoothing, polish: Taubin rounds on the first mesh, before and after
+    resolution: of marching cubes on the first triplane; step_resolution: on the others, within the object's box.
+    stiffness: of ARAP. smoothing, polish: Taubin rounds on the first mesh, before and after
     vertices are taken out: the latter reach the triplane's own texels, which show as stairs.
     largest_speed: model units per second a vertex may move, which rules out false matches.
     level: of the density logit at the surface; None takes the one that agrees best with the input's mattes.
-    evaluations: at most so many times inside an interval run the networks; more output times lie on a smooth
-    curve through those.
+    span: keyframe intervals from one canonical anchor to the next. evaluations: at most so many times inside a span
+    run the networks, beside its end; other times lie on a smooth curve, and pictures are followed in any case.
+    matching: one of `MATCHINGS`, whether canonical coordinates are asked where pictures surround the object, too.
     picture_rounds, picture_stiffness: of following the input's pixels. recognitions: how often the mesh is then
     drawn in its own colours and compared with the picture; each time it may bend more.
     outline_rounds, outline_stiffness: of fitting outlines to the input's mattes.
     """
 
     vertices: int = 6_000
+    control_vertices: int = 2_000
     resolution: int = 144
     step_resolution: int = 88
     stiffness: float = 5.0
@@ -106,12 +113,18 @@ class TrackConfig:
     samples: int = 16_000
     largest_speed: float = 6.0
     level: float | None = None
-    evaluations: int = 2
+    span: int = 2
+    evaluations: int = 0
+    matching: str = "auto"
     picture_rounds: int = 4
     picture_stiffness: float = 1.0
     recognitions: int = 3
     outline_rounds: int = 6
     outline_stiffness: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.matching not in MATCHINGS:
+            raise ConfigError(f"Option matching must be one of {', '.join(MATCHINGS)}, got {self.matching!r}.")
 
 
 @dataclass(frozen=True)
@@ -219,6 +232,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "refinement.proximity": (0, 1e6),
     "refinement.generated": (0, 1),
     "track.vertices": (100, 1_000_000),
+    "track.control_vertices": (100, 1_000_000),
     "track.resolution": (16, 1024),
     "track.step_resolution": (16, 1024),
     "track.stiffness": (1e-6, 1e6),
@@ -228,6 +242,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "track.samples": (100, 10_000_000),
     "track.largest_speed": (1e-6, 1e6),
     "track.level": (-math.inf, math.inf),
+    "track.span": (1, 1000),
     "track.evaluations": (0, 1000),
     "track.picture_rounds": (0, 1000),
     "track.picture_stiffness": (1e-6, 1e6),

@@ -62,16 +62,23 @@ def triplane_surface(
 
 def carved(logits: np.ndarray, level: float, silhouettes: Sequence[Silhouette], bounds: Bounds) -> np.ndarray:
     """Logits [x, y, z] cut off at the silhouettes: below `level` wherever a matte says that nothing is."""
-    solid = logits > level - 1.0
+    return _cut(logits, level, _room(logits > level - 1.0, silhouettes, bounds))
+
+
+def _room(solid: np.ndarray, silhouettes: Sequence[Silhouette], bounds: Bounds) -> np.ndarray | None:
+    """Pixels [x, y, z] by which lattice points lie inside all silhouettes, infinite where not `solid`."""
     if not silhouettes or not solid.any():
-        return logits
+        return None
     index = np.argwhere(solid)
     low, high = np.asarray(bounds[0]), np.asarray(bounds[1])
-    points = (low + index * ((high - low) / (np.asarray(logits.shape) - 1))).astype(np.float32)
-    result = logits.copy()
-    room = room_inside(list(silhouettes), points)
-    result[solid] = np.minimum(logits[solid], level + LOGIT_PER_PIXEL * room)
-    return result
+    points = (low + index * ((high - low) / (np.asarray(solid.shape) - 1))).astype(np.float32)
+    room = np.full(solid.shape, np.inf, np.float32)
+    room[solid] = room_inside(list(silhouettes), points)
+    return room
+
+
+def _cut(logits: np.ndarray, level: float, room: np.ndarray | None) -> np.ndarray:
+    return logits if room is None else np.minimum(logits, level + LOGIT_PER_PIXEL * room)
 
 
 @torch.no_grad()
@@ -91,12 +98,13 @@ def agreeing_level(
     """
     axis = torch.linspace(-1, 1, resolution, device=triplane.device)
     logits = field.on_lattice(field.project(triplane), (axis, axis, axis)).cpu().numpy()
+    room = _room(logits > min(LEVELS) - 1.0, silhouettes, UNIT_BOX)
     best, best_score = 0.0, -1.0
     for level in LEVELS:
         inside = logits > level
         if not inside.any() or inside.all():
             continue  # no surface at this level
-        cut = carved(logits, level, silhouettes, UNIT_BOX)
+        cut = _cut(logits, level, room)
         if not (cut > level).any():
             continue
         mesh = keep_components(surface_from_lattice(cut, level), 0.02)

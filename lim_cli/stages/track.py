@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
-from scipy.interpolate import Akima1DInterpolator
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.pieces import Pieces
 from lim_cli.artifacts.store import ClipArtifact, TrackArtifact, ViewsArtifact
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.geometry.arap import ArapSolver
-from lim_cli.geometry.canonical_matching import SurfaceSamples, match_canonical
+from lim_cli.geometry.canonical_matching import SurfaceSamples
+from lim_cli.geometry.control_mesh import ControlMesh
 from lim_cli.geometry.face_repair import unfolded
 from lim_cli.geometry.marching_cubes import UNIT_BOX, Bounds
 from lim_cli.geometry.mesh import Mesh, TrackedMesh
 from lim_cli.geometry.mesh_cleanup import simplify, smooth
 from lim_cli.geometry.normals import vertex_normals
 from lim_cli.geometry.rasterize import interpolate, rasterize
-from lim_cli.geometry.sight_lines import Picture, SightLines, followed, recognised, seen_colours
-from lim_cli.geometry.silhouettes import Silhouette, outline_pull
+from lim_cli.geometry.silhouettes import Silhouette
 from lim_cli.geometry.temporal_smoothing import smooth_track
 from lim_cli.models.lim import InterpolationState, state_of
 from lim_cli.models.lrm import encode_canonical
 from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
-from lim_cli.stages.interpolate import load_interval
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks, batched
 from lim_cli.stages.surface import FieldQuery, NoObjectError, agreeing_level, box_around, triplane_surface
 from lim_cli.stages.traced import Traced, kept_first_mesh, load_traced, save_traced
+from lim_cli.stages.tracer import Shape, Tracer, blended
+from lim_cli.stages.track_plan import between, calm, looks, spans, stops
 
-STAGE_VERSION = 3
-OUTLIER = 8.0
-"""Pixels off at which what a picture says of a vertex loses three quarters of its weight."""
+STAGE_VERSION = 4
+SURROUNDING = 3
+"""So many pictures at a time show a surface from all sides."""
 
 
 def run(
@@ -53,13 +52,16 @@ def run(
     """Traces the first keyframe's mesh to every time of `times` (seconds, increasing from the first keyframe).
 
     1. Marching cubes on LRM's first triplane gives the vertices and, for good, the faces.
-    2. At every keyframe the mesh's canonical coordinates (where each vertex was at first) are rendered into
+    2. At every `span`-th keyframe the mesh's canonical coordinates (where each vertex was at first) are rendered into
        the keyframe's views and encoded by CanonicalLRM: the anchor that bounds drift.
-    3. Between keyframes LIM gives the surface and CanonicalLIM the canonical coordinates on it; every vertex
+    3. From one anchor to the next LIM gives the surface and CanonicalLIM the canonical coordinates on it; every vertex
        goes to its canonical neighbours, and ARAP settles the mesh.
     4. Past the paper: wherever the input shows the object, vertices follow its pixels by optical flow, are drawn
        to where their own colours are found again, and the outline is fitted to the matte, since the input's pixels
-       are the one thing known for sure; the corrections fade linearly between those times.
+       are the one thing known for sure; the corrections fade linearly between those times. Where pictures surround
+       the object, they do so alone: the twins of release v1 find points less well than several pictures do.
+
+    All this moves a coarse copy of the mesh, which then carries the fine one; its faces that turned over are mended.
 
     clip: the input frames of a single-camera clip, None for posed views. Vertices are in the model frame.
     pieces: keeps the first mesh and every finished interval.
@@ -74,81 +76,60 @@ def run(
     mesh, level = kept_first_mesh(
         pieces, lambda: first_mesh(networks, keyframes.output(0, networks.device).triplane[0], views, evidence, config)
     )
-    tracer = _Tracer(mesh, config)
-    tracer.look(mesh.vertices, evidence.pictures(float(keyframes.times[0])))
-    plan = [_stops(keyframes.times, k, times, evidence.times, config.evaluations) for k in range(len(keyframes) - 1)]
+    control = ControlMesh.of(mesh, config.control_vertices)
+    tracer = Tracer(control.rest, control.solver, config)
+    tracer.look(tracer.vertices, evidence.pictures(float(keyframes.times[0])))
+    stretches = spans(len(keyframes), config.span)
     moments, shapes, sureness = [float(keyframes.times[0])], [tracer.vertices], [tracer.confidence]
-    with progress.task("Tracing the mesh", sum(len(stops) for stops in plan)) as task:
-        for k, stops in enumerate(plan):
-            if (done := load_traced(pieces, k)) is not None:
-                moments += done.moments
-                shapes += done.shapes
-                sureness += done.sureness
-                tracer.vertices, tracer.confidence, tracer.colours = shapes[-1], sureness[-1], done.colours
-                task.advance(len(stops))
-                continue
-            start, end = keyframes.times[k], keyframes.times[k + 1]
-            interval = load_interval(keyframes, k, networks)
-            state = anchor(networks, tracer.vertices, mesh, views, k)
-            began = _Shape(float(start), tracer.vertices, tracer.confidence)
-            traced = []
-            for moment in stops:
-                alpha = float((moment - start) / (end - start))
-                surface = _surface(networks, interval, state, alpha, moment, tracer.vertices, level, evidence, config)
-                if surface is not None:
-                    tracer.step(surface, moment - moments[-1])
-                traced.append(_Shape(moment, tracer.vertices, tracer.confidence))
-                moments.append(moment)
-                task.advance()
-            settled = tracer.settled(began, traced, evidence)
-            shapes += [shape.vertices for shape in settled]
-            sureness += [shape.confidence for shape in settled]
-            tracer.vertices, tracer.confidence = shapes[-1], sureness[-1]
-            count = len(stops)
-            save_traced(pieces, k, Traced(stops, shapes[-count:], sureness[-count:], tracer.colours))
-    vertices = _between(np.asarray(moments), np.stack(shapes), times)
-    vertices = smooth_track(vertices, window=_calm(np.asarray(moments), times))
+    with progress.task("Tracing the mesh", len(stretches)) as task:
+        for number, span in enumerate(stretches):
+            done = load_traced(pieces, number)
+            if done is None:
+                done = _span(networks, keyframes, span, times, views, evidence, tracer, level, config)
+                save_traced(pieces, number, done)
+            moments += done.moments
+            shapes += done.shapes
+            sureness += done.sureness
+            tracer.vertices, tracer.confidence, tracer.colours = shapes[-1], sureness[-1], done.colours
+            task.advance()
+    coarse = between(np.asarray(moments), np.stack(shapes), times)
+    coarse = smooth_track(coarse, window=calm(np.asarray(moments), times))
+    vertices = np.stack([unfolded(mesh.vertices, control.carry(shape), mesh.faces) for shape in coarse])
     nearest = np.abs(np.asarray(moments)[None] - times[:, None]).argmin(1)
-    return TrackArtifact(TrackedMesh(vertices, mesh.faces, times), np.stack(sureness)[nearest])
+    sure = np.stack([control.spread(sureness[n]) for n in nearest])
+    return TrackArtifact(TrackedMesh(vertices, mesh.faces, times), sure)
 
 
-def _stops(
-    keyframe_times: np.ndarray, interval: int, times: np.ndarray, pictures: np.ndarray, most: int
-) -> list[float]:
-    """Where an interval is evaluated: at its input pictures, at its end, and at its output times if those are few;
-
-    else at evenly spread times.
-    """
-    start, end = float(keyframe_times[interval]), float(keyframe_times[interval + 1])
-
-    def inside(values: np.ndarray) -> list[float]:
-        return [float(v) for v in values if start + 1e-6 < v < end - 1e-6]
-
-    wanted = inside(times)
-    if len(wanted) > most:
-        wanted = [start + (end - start) * (n + 1) / (most + 1) for n in range(most)]
-    seen = inside(pictures)
-    apart = 0.25 * (end - start) / (most + 1)
-    return [*sorted(seen + [w for w in wanted if all(abs(w - s) > apart for s in seen)]), end]
-
-
-def _between(moments: np.ndarray, shapes: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Shapes [moment, vertex, 3] at the output times, by a smooth curve through every vertex's places."""
-    if len(moments) == 1:
-        return np.repeat(shapes, len(times), 0)
-    inside = np.clip(times, moments[0], moments[-1])
-    if len(moments) == 2:
-        share = np.interp(inside, moments, [0.0, 1.0])[:, None, None]
-        return np.asarray(shapes[0] * (1 - share) + shapes[1] * share, np.float32)
-    return np.asarray(Akima1DInterpolator(moments, shapes, axis=0, method="makima")(inside), np.float32)
-
-
-def _calm(moments: np.ndarray, times: np.ndarray) -> int:
-    """Over how many output times jitter is smoothed: no more than lie between two looks, which hold real motion."""
-    if len(times) < 2 or len(moments) < 2:
-        return 3
-    apart = float(np.median(np.diff(moments)) / np.median(np.diff(times)))
-    return 5 if apart >= 4 else 3
+def _span(
+    networks: Networks,
+    keyframes: KeyframesArtifact,
+    span: tuple[int, int],
+    times: np.ndarray,
+    views: ViewsArtifact,
+    evidence: Evidence,
+    tracer: Tracer,
+    level: float,
+    config: TrackConfig,
+) -> Traced:
+    """Traces the mesh from the first keyframe of a span, where `tracer` is, to the last."""
+    start, end = (float(keyframes.times[k]) for k in span)
+    matched = [Shape(start, tracer.vertices, tracer.confidence)]
+    looked = []
+    if config.matching == "always" or len(evidence.pictures(start)) < SURROUNDING:
+        looked = looks(start, end, times, evidence.times, config.evaluations)
+        interval = Interval(networks, *(keyframes.output(k, networks.device) for k in span))
+        state = anchor(networks, tracer.vertices, tracer.mesh, views, span[0])
+        for moment in looked:
+            alpha = (moment - start) / (end - start)
+            surface = _surface(networks, interval, state, alpha, moment, tracer.vertices, level, evidence, config)
+            if surface is not None:
+                tracer.step(surface, moment - matched[-1].time)
+            matched.append(Shape(moment, tracer.vertices, tracer.confidence))
+    else:
+        matched.append(Shape(end, tracer.vertices, np.zeros_like(tracer.confidence)))
+    moments = stops(start, end, looked, evidence.times)
+    settled = tracer.settled(matched[0], [blended(matched, moment) for moment in moments], evidence)
+    return Traced(moments, [s.vertices for s in settled], [s.confidence for s in settled], tracer.colours)
 
 
 def first_mesh(
@@ -168,7 +149,8 @@ def first_mesh(
     if mesh is None:
         raise NoObjectError("No object was found in the first keyframe; check the matte (--matte) and the picture.")
     mesh = smooth(simplify(smooth(mesh, config.smoothing), config.vertices), config.polish)
-    fitted = _Tracer(mesh, config).fit_outline(mesh.vertices, evidence.real(moment))
+    solver = ArapSolver(mesh.vertices, mesh.faces, "uniform")
+    fitted = Tracer(mesh, solver, config).fit_outline(mesh.vertices, evidence.real(moment))
     return Mesh(fitted, mesh.faces), level
 
 
@@ -246,124 +228,3 @@ def _agreed_surface(
         except NoObjectError:
             continue
     return None
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """The mesh at one time: vertices [vertex, 3] and how sure each is, [vertex] in [0, 1]."""
-
-    time: float
-    vertices: np.ndarray
-    confidence: np.ndarray
-
-
-class _Tracer:
-    """The mesh as it moves: where it is, how sure, and in what colours it was seen (sums of RGB, and of weight)."""
-
-    def __init__(self, mesh: Mesh, config: TrackConfig) -> None:
-        self.mesh, self.config = mesh, config
-        self.vertices = mesh.vertices
-        self.confidence = np.ones(len(mesh.vertices), np.float32)
-        self.colours = np.zeros((len(mesh.vertices), 4))
-        self._solver = ArapSolver(mesh.vertices, mesh.faces, "uniform")
-
-    def look(self, vertices: np.ndarray, pictures: list[Picture]) -> None:
-        """Remembers the colours that pictures show the vertices in."""
-        self.colours = self.colours + seen_colours(vertices, self.mesh.faces, pictures)
-
-    def step(self, surface: SurfaceSamples, passed: float) -> None:
-        """Moves the vertices onto the surface of `passed` seconds later."""
-        match = match_canonical(
-            self.vertices,
-            vertex_normals(self.vertices, self.mesh.faces),
-            self.mesh.vertices,
-            surface,
-            max_motion=float(np.clip(self.config.largest_speed * passed, 0.08, 0.6)),
-        )
-        self.vertices = self._solver.fit(
-            self.vertices,
-            match.positions,
-            match.confidence,
-            stiffness=self.config.stiffness,
-            iterations=self.config.iterations,
-        )
-        self.confidence = match.confidence
-
-    def settled(self, began: _Shape, traced: list[_Shape], evidence: Evidence) -> list[_Shape]:
-        """Traced shapes brought into agreement with the input's pictures and mattes.
-
-        The correction is found where there are pictures, and is none at `began`; between, it is interpolated.
-        """
-        known, corrections = [began.time], [np.zeros_like(began.vertices)]
-        last, sureness = began, [shape.confidence for shape in traced]
-        for n, shape in enumerate(traced):
-            silhouettes = evidence.real(shape.time)
-            if silhouettes:
-                pictures = evidence.pictures(shape.time)
-                start = shape.vertices + corrections[-1]
-                followed_to, seen = self._follow(last, start, evidence.pictures(last.time), pictures)
-                fitted = unfolded(self._solver, self.mesh.vertices, self.fit_outline(followed_to, silhouettes))
-                self.look(fitted, pictures)
-                sureness[n] = np.maximum(shape.confidence, seen)
-                last = _Shape(shape.time, fitted, sureness[n])
-                known.append(shape.time)
-                corrections.append(fitted - shape.vertices)
-        stacked = np.stack(corrections)
-        shapes = []
-        for shape, sure in zip(traced, sureness, strict=True):
-            after = min(int(np.searchsorted(known, shape.time)), len(known) - 1)
-            before = max(after - 1, 0)
-            gap = known[after] - known[before]
-            share = min((shape.time - known[before]) / gap, 1.0) if gap > 0 else 1.0
-            vertices = shape.vertices + stacked[before] * (1 - share) + stacked[after] * share
-            shapes.append(_Shape(shape.time, vertices.astype(np.float32), sure))
-        return shapes
-
-    def _follow(
-        self, last: _Shape, start: np.ndarray, before: list[Picture], after: list[Picture]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """`start` drawn to where the pixels that showed `last` went, and how sure that is [vertex] in [0, 1]."""
-        if len(before) != len(after):  # a time without pictures
-            return start, np.zeros(len(start), np.float32)
-        passes = self.config.recognitions
-        lines = followed(last.vertices, self.mesh.faces, before, after)
-        fitted, sure = self._fit_lines(start, lines, self.config.picture_stiffness * 2**passes)
-        weight = self.colours[:, 3:]
-        colours = np.concatenate([self.colours[:, :3] / np.maximum(weight, 1e-6), np.minimum(weight, 1.0)], 1)
-        for left in reversed(range(passes)):  # limbs first swing as a whole, then bend
-            lines = recognised(fitted, self.mesh.faces, colours, after)
-            fitted, again = self._fit_lines(fitted, lines, self.config.picture_stiffness * 2**left)
-            sure = np.maximum(sure, again)
-        return fitted, sure
-
-    def _fit_lines(self, start: np.ndarray, lines: SightLines, stiffness: float) -> tuple[np.ndarray, np.ndarray]:
-        fitted = start
-        for n in range(self.config.picture_rounds):
-            if n == 1:  # once all lines have had their say, those that do not fit in lose theirs
-                lines = lines.believed(fitted, OUTLIER)
-            fitted = self._solver.fit(
-                fitted,
-                lines.targets(fitted),
-                lines.trust(len(start)),
-                stiffness=stiffness,
-                iterations=2,
-                prediction=start,
-                temporal=0.02,
-            )
-        return fitted, lines.trust(len(start))
-
-    def fit_outline(self, vertices: np.ndarray, silhouettes: list[Silhouette]) -> np.ndarray:
-        """Vertices whose outline lies on the mattes."""
-        fitted = vertices
-        for _ in range(self.config.outline_rounds if silhouettes else 0):
-            targets, weight = outline_pull(fitted, self.mesh.faces, silhouettes)
-            fitted = self._solver.fit(
-                fitted,
-                targets,
-                weight,
-                stiffness=self.config.outline_stiffness,
-                iterations=2,
-                prediction=vertices,
-                temporal=0.02,
-            )
-        return fitted

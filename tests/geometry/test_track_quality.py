@@ -27,6 +27,16 @@ def test_folds_cuts_and_volume_are_counted() -> None:
     assert found.self_intersections >= 6
     assert found.volume[1] == pytest.approx(1.331, abs=1e-3)
     assert found.volume[0] < 1.0
+    assert (found.confidence, found.guessed) == (None, None)
+
+
+def test_confidence_is_summed_up() -> None:
+    sure = np.ones((2, len(BALL.vertices)), np.float32)
+    sure[1, ::2] = 0.0
+    still = TrackedMesh(np.stack([BALL.vertices] * 2), BALL.faces, np.arange(2.0))
+    found = track_quality(still, confidence=sure)
+    assert found.confidence == pytest.approx(0.75, abs=1e-3)
+    assert found.guessed == pytest.approx(0.5, abs=2e-3)
 
 
 def test_two_balls_cut_each_other_along_a_ring_only() -> None:

@@ -21,6 +21,7 @@ SETTINGS: dict[str, Any] = {
         "step_resolution": 28,
         "samples": 2_000,
         "level": 0.0,
+        "span": 1,
         "evaluations": 1,
         "iterations": 2,
         "outline_rounds": 2,
