@@ -42,6 +42,7 @@ def ingest(
         lim ingest clip.mp4 --workdir RUN
         lim views RUN            (not for a posed scene)
         lim keyframes RUN
+        lim refine RUN --refine 15    (if wanted)
         lim track RUN --fps 30
         lim texture RUN
         lim export RUN -o out.glb
