@@ -43,6 +43,12 @@ class Silhouette:
         nearest = np.stack([columns + 0.5, rows + 0.5], -1).astype(np.float32)
         return Silhouette(matte, distance, nearest, pose, intrinsics, tolerance)
 
+    @property
+    def length(self) -> float:
+        """Pixels along the outline, that of holes included."""
+        contours, _ = cv2.findContours(self.matte.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        return float(sum(cv2.arcLength(contour, True) for contour in contours))
+
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """World points [n, 3] -> pixels xy [n, 2] and depth [n]."""
         local = camera_points(points, self.pose)

@@ -93,6 +93,8 @@ class TrackConfig:
     stiffness: of ARAP. smoothing, polish: Taubin rounds on the first mesh, before and after
     vertices are taken out: the latter reach the triplane's own texels, which show as stairs.
     largest_speed: model units per second a vertex may move, which rules out false matches.
+    template: the keyframe, from 0 (at most the last), whose mesh is traced to all times; None takes the first, or the
+    one with the longest outlines where those are clearly longer.
     level: of the density logit at the surface; None takes the one that agrees best with the input's mattes.
     span: keyframe intervals from one canonical anchor to the next. evaluations: at most so many times inside a span
     run the networks, beside its end; other times lie on a smooth curve, and pictures are followed in any case.
@@ -112,6 +114,7 @@ class TrackConfig:
     polish: int = 20
     samples: int = 16_000
     largest_speed: float = 6.0
+    template: int | None = None
     level: float | None = None
     span: int = 2
     evaluations: int = 0
@@ -241,6 +244,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "track.polish": (0, 1000),
     "track.samples": (100, 10_000_000),
     "track.largest_speed": (1e-6, 1e6),
+    "track.template": (0, 1_000_000),
     "track.level": (-math.inf, math.inf),
     "track.span": (1, 1000),
     "track.evaluations": (0, 1000),

@@ -19,11 +19,15 @@ GENERATED_TOLERANCE = 8.0
 
 
 class Evidence:
-    """Silhouettes by time. clip: the input frames of a single-camera clip; None for posed views."""
+    """Silhouettes by time. clip: the input frames of a single-camera clip; None for posed views.
 
-    def __init__(self, views: ViewsArtifact, clip: ClipArtifact | None) -> None:
+    direction: 1, or -1 for a clock that runs backwards: then all times, here and below, are negated seconds.
+    """
+
+    def __init__(self, views: ViewsArtifact, clip: ClipArtifact | None, direction: int = 1) -> None:
         self._views, self._clip = views, clip
-        self.times = clip.times if clip is not None else views.keyframe_times
+        self._keyframe_times = direction * views.keyframe_times
+        self.times = direction * clip.times if clip is not None else self._keyframe_times
         self._real = lru_cache(maxsize=KEPT)(self._real_at)  # a stop is asked for to cut its surface, then to fit it
 
     def real(self, time: float) -> list[Silhouette]:
@@ -41,12 +45,12 @@ class Evidence:
     def pictures(self, time: float) -> list[Picture]:
         """The input's own pictures at `time`, SIZE pixels on a side; empty where there is none."""
         if self._clip is None:
-            index = _at(self._views.keyframe_times, time)
+            index = _at(self._keyframe_times, time)
             if index is None:
                 return []
             rgba, cameras = self._views.rgba[index], self._views.cameras_at(index)
         else:
-            index = _at(self._clip.times, time)
+            index = _at(self.times, time)
             if index is None:
                 return []
             rgba, cameras = self._clip.rgba[index : index + 1], self._views.cameras_at(0)
@@ -58,7 +62,7 @@ class Evidence:
 
     def loose(self, time: float) -> list[Silhouette]:
         """What generated views show at `time`: agreement is asked for only roughly."""
-        index = _at(self._views.keyframe_times, time)
+        index = _at(self._keyframe_times, time)
         if self._clip is None or index is None:
             return []
         return self._views_of(index, range(1, self._views.rgba.shape[1]), GENERATED_TOLERANCE)

@@ -33,7 +33,9 @@ from lim_cli.stages.traced import Traced, kept_first_mesh, load_traced, save_tra
 from lim_cli.stages.tracer import Shape, Tracer, blended
 from lim_cli.stages.track_plan import between, calm, looks, spans, stops
 
-STAGE_VERSION = 4
+STAGE_VERSION = 5
+OPENS = 1.1
+"""How much longer than at first the outlines must be at another keyframe for it to be the template."""
 SURROUNDING = 3
 """So many pictures at a time show a surface from all sides."""
 
@@ -49,11 +51,13 @@ def run(
     pieces: Pieces | None = None,
     progress: Progress | None = None,
 ) -> TrackArtifact:
-    """Traces the first keyframe's mesh to every time of `times` (seconds, increasing from the first keyframe).
+    """Traces one keyframe's mesh to every time of `times` (seconds, increasing from the first keyframe).
 
-    1. Marching cubes on LRM's first triplane gives the vertices and, for good, the faces.
-    2. At every `span`-th keyframe the mesh's canonical coordinates (where each vertex was at first) are rendered into
-       the keyframe's views and encoded by CanonicalLRM: the anchor that bounds drift.
+    1. Marching cubes on LRM's triplane of the template keyframe gives the vertices and, for good, the faces. It is
+       the paper's first one unless the object is folded up there; then the one where its outline is longest, and the
+       steps below go from there to both ends of the clip.
+    2. At every `span`-th keyframe the mesh's canonical coordinates (where each vertex is in the template) are rendered
+       into the keyframe's views and encoded by CanonicalLRM: the anchor that bounds drift.
     3. From one anchor to the next LIM gives the surface and CanonicalLIM the canonical coordinates on it; every vertex
        goes to its canonical neighbours, and ARAP settles the mesh.
     4. Past the paper: wherever the input shows the object, vertices follow its pixels by optical flow, are drawn
@@ -73,29 +77,37 @@ def run(
     progress, pieces = progress or SilentProgress(), pieces or Pieces()
     evidence = Evidence(views, clip)
     times = np.asarray(times, np.float64)
+    template = config.template if config.template is not None else most_open(evidence, keyframes.times)
+    template = min(template, len(keyframes) - 1)
     mesh, level = kept_first_mesh(
-        pieces, lambda: first_mesh(networks, keyframes.output(0, networks.device).triplane[0], views, evidence, config)
-    )
+        pieces, lambda: first_mesh(networks, keyframes, views, evidence, config, template)
+    )  # fmt: skip
     control = ControlMesh.of(mesh, config.control_vertices)
-    tracer = Tracer(control.rest, control.solver, config)
-    tracer.look(tracer.vertices, evidence.pictures(float(keyframes.times[0])))
-    stretches = spans(len(keyframes), config.span)
-    moments, shapes, sureness = [float(keyframes.times[0])], [tracer.vertices], [tracer.confidence]
+    start = float(keyframes.times[template])
+    stretches = spans(template, len(keyframes), config.span)
+    known = {start: (control.rest.vertices, np.ones(len(control.rest.vertices), np.float32))}
     with progress.task("Tracing the mesh", len(stretches)) as task:
         for number, span in enumerate(stretches):
+            direction = 1 if span[1] > span[0] else -1
+            if span[0] == template:
+                evidence = Evidence(views, clip, direction)
+                tracer = Tracer(control.rest, control.solver, config)
+                tracer.look(tracer.vertices, evidence.pictures(direction * start))
             done = load_traced(pieces, number)
             if done is None:
-                done = _span(networks, keyframes, span, times, views, evidence, tracer, level, config)
+                done = _span(networks, keyframes, span, direction, times, views, evidence, tracer, level, config)
                 save_traced(pieces, number, done)
-            moments += done.moments
-            shapes += done.shapes
-            sureness += done.sureness
-            tracer.vertices, tracer.confidence, tracer.colours = shapes[-1], sureness[-1], done.colours
+            known |= {
+                direction * moment: (shape, sure)
+                for moment, shape, sure in zip(done.moments, done.shapes, done.sureness, strict=True)
+            }
+            tracer.vertices, tracer.confidence, tracer.colours = done.shapes[-1], done.sureness[-1], done.colours
             task.advance()
-    coarse = between(np.asarray(moments), np.stack(shapes), times)
-    coarse = smooth_track(coarse, window=calm(np.asarray(moments), times))
+    moments = np.array(sorted(known))
+    shapes, sureness = zip(*(known[moment] for moment in moments), strict=True)
+    coarse = smooth_track(between(moments, np.stack(shapes), times), window=calm(moments, times))
     vertices = np.stack([unfolded(mesh.vertices, control.carry(shape), mesh.faces) for shape in coarse])
-    nearest = np.abs(np.asarray(moments)[None] - times[:, None]).argmin(1)
+    nearest = np.abs(moments[None] - times[:, None]).argmin(1)
     sure = np.stack([control.spread(sureness[n]) for n in nearest])
     return TrackArtifact(TrackedMesh(vertices, mesh.faces, times), sure)
 
@@ -104,6 +116,7 @@ def _span(
     networks: Networks,
     keyframes: KeyframesArtifact,
     span: tuple[int, int],
+    direction: int,
     times: np.ndarray,
     views: ViewsArtifact,
     evidence: Evidence,
@@ -111,12 +124,12 @@ def _span(
     level: float,
     config: TrackConfig,
 ) -> Traced:
-    """Traces the mesh from the first keyframe of a span, where `tracer` is, to the last."""
-    start, end = (float(keyframes.times[k]) for k in span)
+    """Traces the mesh from the first keyframe of a span, where `tracer` is, to the last, by the clock of `evidence`."""
+    start, end = (direction * float(keyframes.times[k]) for k in span)
     matched = [Shape(start, tracer.vertices, tracer.confidence)]
     looked = []
     if config.matching == "always" or len(evidence.pictures(start)) < SURROUNDING:
-        looked = looks(start, end, times, evidence.times, config.evaluations)
+        looked = looks(start, end, direction * times, evidence.times, config.evaluations)
         interval = Interval(networks, *(keyframes.output(k, networks.device) for k in span))
         state = anchor(networks, tracer.vertices, tracer.mesh, views, span[0])
         for moment in looked:
@@ -132,22 +145,38 @@ def _span(
     return Traced(moments, [s.vertices for s in settled], [s.confidence for s in settled], tracer.colours)
 
 
+def most_open(evidence: Evidence, moments: np.ndarray) -> int:
+    """The moment whose mattes have the longest outlines: there limbs lie neither in front of the body nor together.
+
+    The first one, where none is longer by OPENS or more.
+    """
+    lengths = [sum(silhouette.length for silhouette in evidence.real(float(moment))) for moment in moments]
+    longest = int(np.argmax(lengths))
+    return longest if lengths[longest] >= OPENS * lengths[0] else 0
+
+
 def first_mesh(
-    networks: Networks, triplane: torch.Tensor, views: ViewsArtifact, evidence: Evidence, config: TrackConfig
+    networks: Networks,
+    keyframes: KeyframesArtifact,
+    views: ViewsArtifact,
+    evidence: Evidence,
+    config: TrackConfig,
+    keyframe: int,
 ) -> tuple[Mesh, float]:
-    """The first keyframe's surface, cut at the mattes, cleaned, simplified and fitted to them; and its level."""
-    field, moment = networks.lrm.field, float(views.keyframe_times[0])
+    """A keyframe's surface, cut at the mattes, cleaned, simplified and fitted to them; and its level."""
+    triplane = keyframes.output(keyframe, networks.device).triplane[0]
+    field, moment = networks.lrm.field, float(views.keyframe_times[keyframe])
     trusted = [evidence.real(moment), evidence.loose(moment)]
     silhouettes = [s for group in trusted for s in group]
     level = config.level
     if level is None:
-        mattes = views.rgba[0, ..., 3] > 127
-        level = agreeing_level(field, triplane, views.cameras_at(0), mattes, silhouettes=silhouettes)
+        mattes = views.rgba[keyframe, ..., 3] > 127
+        level = agreeing_level(field, triplane, views.cameras_at(keyframe), mattes, silhouettes=silhouettes)
     cut = partial(_agreed_surface, networks, triplane, trusted, level=level, min_fraction=0.05)
     rough = cut(resolution=64, bounds=UNIT_BOX)
     mesh = cut(resolution=config.resolution, bounds=box_around(rough.vertices, 0.06)) if rough is not None else None
     if mesh is None:
-        raise NoObjectError("No object was found in the first keyframe; check the matte (--matte) and the picture.")
+        raise NoObjectError(f"No object was found in keyframe {keyframe}; check the matte (--matte) and the picture.")
     mesh = smooth(simplify(smooth(mesh, config.smoothing), config.vertices), config.polish)
     solver = ArapSolver(mesh.vertices, mesh.faces, "uniform")
     fitted = Tracer(mesh, solver, config).fit_outline(mesh.vertices, evidence.real(moment))

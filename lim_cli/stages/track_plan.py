@@ -6,10 +6,14 @@ import numpy as np
 from scipy.interpolate import Akima1DInterpolator
 
 
-def spans(keyframes: int, length: int) -> list[tuple[int, int]]:
-    """First and last keyframe of the stretches that are traced one by one, `length` keyframe intervals each."""
-    starts = range(0, keyframes - 1, length)
-    return [(start, min(start + length, keyframes - 1)) for start in starts]
+def spans(template: int, keyframes: int, length: int) -> list[tuple[int, int]]:
+    """Stretches that are traced one by one, `length` keyframe intervals each, as their first and last keyframe:
+
+    from the template to the last keyframe, then from the template back to the first.
+    """
+    last = keyframes - 1
+    onwards = [(start, min(start + length, last)) for start in range(template, last, length)]
+    return onwards + [(start, max(start - length, 0)) for start in range(template, 0, -length)]
 
 
 def looks(start: float, end: float, times: np.ndarray, pictures: np.ndarray, most: int) -> list[float]:

@@ -66,7 +66,7 @@ def test_one_skin(lim: Lim, textured_run: Path, tmp_path: Path, capsys: pytest.C
     text = capsys.readouterr().out
     assert "a skin of 5 joints" in text
     assert f"skin error {told['skin_error']['rms']:.3%}" in text
-    godot = next(line for line in text.splitlines() if line.startswith("Godot"))
+    godot = next(line for line in text.splitlines() if line.startswith("Godot 4"))
     assert "skin: yes" in godot
     assert "KHR_mesh_quantization: not up to" in godot
 

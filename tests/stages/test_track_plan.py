@@ -27,10 +27,18 @@ def test_they_look_where_a_picture_is_near() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keyframes", "expected"), [(1, []), (2, [(0, 1)]), (5, [(0, 2), (2, 4)]), (6, [(0, 2), (2, 4), (4, 5)])]
+    ("template", "keyframes", "expected"),
+    [
+        (0, 1, []),
+        (0, 2, [(0, 1)]),
+        (0, 5, [(0, 2), (2, 4)]),
+        (0, 6, [(0, 2), (2, 4), (4, 5)]),
+        (3, 6, [(3, 5), (3, 1), (1, 0)]),
+        (1, 2, [(1, 0)]),
+    ],
 )
-def test_spans_cover_all_keyframes(keyframes: int, expected: list[tuple[int, int]]) -> None:
-    assert spans(keyframes, 2) == expected
+def test_spans_cover_all_keyframes(template: int, keyframes: int, expected: list[tuple[int, int]]) -> None:
+    assert spans(template, keyframes, 2) == expected
 
 
 def test_input_pictures_are_always_stops() -> None:

@@ -28,3 +28,12 @@ def posed_scene(folder: Path, *, times: int = 3, number: int = 0) -> Path:
     source, rng = ObjectSource(1, held_out=True).draw(number)
     write_scene(folder, draw_scene(source, rng, times=times, size=64, name=folder.name))
     return folder
+
+
+def growing_discs(count: int) -> np.ndarray:
+    """[count, 64, 64, 4]: discs, each larger than the one before; the last picture is empty."""
+    y, x = np.mgrid[:64, :64] + 0.5
+    rgba = np.zeros((count, 64, 64, 4), np.uint8)
+    for n in range(count - 1):
+        rgba[n, np.hypot(x - 32, y - 32) < 8 + 4 * n] = 255
+    return rgba
