@@ -67,11 +67,12 @@ ElevationOption = Annotated[
 ]
 FieldOfViewOption = Annotated[float, typer.Option(help="Horizontal degrees of the input camera.", min=1, max=150)]
 RefineOption = Annotated[
-    float,
+    float | None,
     typer.Option(
         help="Seconds of two CPU cores spent on bringing the triplanes closer to the pictures; 0: none. The work is "
         "counted in steps, so that a run can be repeated.",
         min=0,
+        show_default="15 for a posed scene, 0 for one camera",
     ),
 ]
 VerticesOption = Annotated[int, typer.Option(help="Vertices of the mesh.", min=100, max=1_000_000)]

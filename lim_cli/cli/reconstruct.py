@@ -63,7 +63,7 @@ def reconstruct(
     steps: options.StepsOption = 1,
     view_tries: options.ViewTriesOption = 1,
     views_model: options.ViewsModelOption = None,
-    refine: options.RefineOption = 0.0,
+    refine: options.RefineOption = None,
     vertices: options.VerticesOption = 6_000,
     texture_size: options.TextureSizeOption = 1024,
     quantize: options.QuantizeOption = False,

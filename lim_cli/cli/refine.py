@@ -14,7 +14,7 @@ app = options.new_app()
 def refine(
     context: typer.Context,
     run: options.RunArgument,
-    refine: options.RefineOption,
+    refine: options.RefineOption = None,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,

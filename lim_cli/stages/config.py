@@ -66,23 +66,34 @@ MATCHINGS = ("auto", "always")
 """When canonical coordinates are matched: where fewer than three pictures show the object at a time, or always."""
 
 
+POSED_SECONDS = 15.0
+"""Refinement of posed views, unless asked for otherwise."""
+
+
 @dataclass(frozen=True)
 class RefinementConfig:
     """seconds: that the keyframes' triplanes are refined, over all of them, as nominal seconds of two CPU cores
 
-    (`stages.refine.steps_for` turns them into a number of steps, so that a run can be repeated); 0: not at all.
+    (`stages.refine.steps_for` turns them into a number of steps, so that a run can be repeated); 0: not at all; None:
+    POSED_SECONDS for posed views, which gain on all sides, and 0 for generated ones, which gain on the input's alone.
     rays, samples: of one step, and of one ray. rate: of Adam, units of triplane features.
     opacity: weight of the mattes against the colours. proximity: of staying close to what LRM made.
     generated: how far generated views are trusted, the input's being 1.
     """
 
-    seconds: float = 0.0
+    seconds: float | None = None
     rays: int = 768
     samples: int = 20
     rate: float = 0.1
     opacity: float = 0.1
     proximity: float = 0.003
     generated: float = 0.2
+
+    def seconds_for(self, source: str) -> float:
+        """The seconds for views of a `source`, `posed` or `generated`."""
+        if self.seconds is not None:
+            return self.seconds
+        return POSED_SECONDS if source == "posed" else 0.0
 
 
 @dataclass(frozen=True)

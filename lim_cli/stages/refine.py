@@ -65,16 +65,15 @@ def refine_triplanes(
     """
     steps = steps_for(config, len(views.keyframe_times))
     for k, triplane in enumerate(triplanes):
-        if config.seconds == 0:
-            yield triplane
-        else:
-            yield triplane + keyframe_residual(field, triplane, views, k, steps, config, seed=seed)
+        if config.seconds:
+            triplane = triplane + keyframe_residual(field, triplane, views, k, steps, config, seed=seed)
+        yield triplane
 
 
 def steps_for(config: RefinementConfig, keyframes: int) -> int:
-    """Steps a keyframe: all that fit into the nominal seconds, and no fewer than one."""
+    """Steps a keyframe: all that fit into the nominal seconds (None counts as 0), and no fewer than one."""
     share = config.rays * config.samples / (RefinementConfig.rays * RefinementConfig.samples)
-    return max(1, round(config.seconds / (STEP_SECONDS * share * keyframes)))
+    return max(1, round((config.seconds or 0.0) / (STEP_SECONDS * share * keyframes)))
 
 
 def keyframe_residual(

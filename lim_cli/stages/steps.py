@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +104,12 @@ class Steps:
 
     def refine(self, options: RefinementConfig, *, seed: int = 0) -> None:
         """30: what brings the keyframes' triplanes closer to their views; 0 seconds take an earlier result away."""
+        self._require("views", "keyframes")
+        source = ViewsArtifact.source_in(self.run.stage_path("views"))
+        options = replace(options, seconds=options.seconds_for(source))
         if options.seconds == 0:
             self.run.remove("refined")
             return
-        self._require("views", "keyframes")
         self._make(
             "refined", refine.STAGE_VERSION, options,
             self.run.output_hashes("views") | self.run.output_hashes("keyframes"),

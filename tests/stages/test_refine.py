@@ -132,3 +132,10 @@ def test_steps_share_the_seconds() -> None:
     config = RefinementConfig(seconds=30 * STEP_SECONDS)
     assert [steps_for(config, keyframes) for keyframes in (1, 3, 10, 1000)] == [30, 10, 3, 1]
     assert steps_for(replace(config, rays=2 * config.rays), 3) == 5
+
+
+def test_posed_views_are_refined_unless_asked_otherwise() -> None:
+    assert RefinementConfig().seconds_for("posed") > 0
+    assert RefinementConfig().seconds_for("generated") == 0
+    assert RefinementConfig(seconds=0.0).seconds_for("posed") == 0
+    assert RefinementConfig(seconds=7.0).seconds_for("generated") == 7.0
