@@ -105,7 +105,7 @@ class TrackConfig:
     vertices are taken out: the latter reach the triplane's own texels, which show as stairs.
     largest_speed: model units per second a vertex may move, which rules out false matches.
     template: the keyframe, from 0 (at most the last), whose mesh is traced to all times; None takes the first, or the
-    one with the longest outlines where those are clearly longer.
+    one with the longest outlines where at first they are unusually short.
     level: of the density logit at the surface; None takes the one that agrees best with the input's mattes.
     span: keyframe intervals from one canonical anchor to the next. evaluations: at most so many times inside a span
     run the networks, beside its end; other times lie on a smooth curve, and pictures are followed in any case.

@@ -35,7 +35,7 @@ from lim_cli.stages.track_plan import between, calm, looks, spans, stops
 
 STAGE_VERSION = 5
 OPENS = 1.1
-"""How much longer than at first the outlines must be at another keyframe for it to be the template."""
+"""How much longer than at first the outlines must usually be for another keyframe to be the template."""
 SURROUNDING = 3
 """So many pictures at a time show a surface from all sides."""
 
@@ -148,11 +148,11 @@ def _span(
 def most_open(evidence: Evidence, moments: np.ndarray) -> int:
     """The moment whose mattes have the longest outlines: there limbs lie neither in front of the body nor together.
 
-    The first one, where none is longer by OPENS or more.
+    The first one, where it shows about as much as most others (the median one) do.
     """
     lengths = [sum(silhouette.length for silhouette in evidence.real(float(moment))) for moment in moments]
     longest = int(np.argmax(lengths))
-    return longest if lengths[longest] >= OPENS * lengths[0] else 0
+    return longest if np.median(lengths) >= OPENS * lengths[0] else 0
 
 
 def first_mesh(

@@ -80,6 +80,7 @@ def test_the_template_is_the_first_keyframe_unless_another_is_clearly_more_open(
         return Evidence(ViewsArtifact(growing_discs(4)[order][:, None], cameras, times, "posed", np.eye(4)), None)
 
     assert track.most_open(evidence([0, 2, 1]), times) == 1  # radii 8, 16, 12
+    assert track.most_open(evidence([0, 0, 2]), times) == 0  # as open as it mostly is
     assert track.most_open(evidence([2, 1, 0]), times) == 0
     assert track.most_open(evidence([0, 0, 0]), times) == 0
     assert track.most_open(evidence([3, 0, 2]), times) == 2  # nothing is seen at first
