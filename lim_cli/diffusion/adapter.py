@@ -88,7 +88,8 @@ def load_views_pipeline(path_or_id: str | Path, device: torch.device | str) -> V
     kind = _pipeline_class(index.get("_class_name"), diffusers, MultiviewVideoPipeline)
     if kind is None:
         raise WeightsError(f"{name} names the pipeline {index.get('_class_name')}, which diffusers does not have.")
-    orbits = issubclass(kind, diffusers.StableVideoDiffusionPipeline)
+    # diffusers imports a pipeline when it is named, and this one warns of what transformers lacks
+    orbits = not issubclass(kind, MultiviewVideoPipeline) and issubclass(kind, diffusers.StableVideoDiffusionPipeline)
     azimuths = read_azimuths(Path(name)) if orbits and is_folder else None
     if not orbits:
         _check_interface(name, kind)

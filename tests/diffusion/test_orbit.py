@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from tiny_orbit import FRAMES, SIDE, save_tiny_orbit
+from tiny_release import cached_weights
 from torch import Tensor
 
 from lim_cli.core.errors import InputError, WeightsError
@@ -116,3 +119,10 @@ def test_a_folder_may_say_where_its_frames_stand(folder: Path) -> None:
                 load_views_pipeline(folder, "cpu")
     finally:
         table.unlink()
+
+
+def test_our_own_pipeline_loads_without_a_word_of_what_orbits_need() -> None:
+    folder = next(cached_weights().glob("*/views"))
+    code = f"from lim_cli.diffusion.adapter import load_views_pipeline as load; load({str(folder)!r}, 'cpu')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
