@@ -83,7 +83,7 @@ def measure_stages(
                 chain.views()
         with stage("keyframes"):
             chain.keyframes()
-        if config.refinement.seconds_for("posed" if posed else "generated") > 0:
+        if config.refinement.seconds_for(posed=posed) > 0:
             with stage("refined"):
                 chain.refined()
         with stage("track"):

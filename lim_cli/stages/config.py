@@ -89,11 +89,11 @@ class RefinementConfig:
     proximity: float = 0.003
     generated: float = 0.2
 
-    def seconds_for(self, source: str) -> float:
-        """The seconds for views of a `source`, `posed` or `generated`."""
+    def seconds_for(self, *, posed: bool) -> float:
+        """The seconds for posed views, or for generated ones."""
         if self.seconds is not None:
             return self.seconds
-        return POSED_SECONDS if source == "posed" else 0.0
+        return POSED_SECONDS if posed else 0.0
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
 
 from torch import Tensor
 
@@ -53,21 +52,6 @@ def run(
                 pieces.finish(residual_name(k))
             task.advance()
     save_refined_times(pieces.folder, keyframes.times)
-
-
-def refine_triplanes(
-    field: FieldDecoder, triplanes: Iterable[Tensor], views: ViewsArtifact, config: RefinementConfig, *, seed: int = 0
-) -> Iterator[Tensor]:
-    """Triplanes [3, c, h, w] of all keyframes of `views`, in their order, refined; all on the CPU.
-
-    Raises:
-        NumericalError: one became NaN.
-    """
-    steps = steps_for(config, len(views.keyframe_times))
-    for k, triplane in enumerate(triplanes):
-        if config.seconds:
-            triplane = triplane + keyframe_residual(field, triplane, views, k, steps, config, seed=seed)
-        yield triplane
 
 
 def steps_for(config: RefinementConfig, keyframes: int) -> int:

@@ -105,8 +105,7 @@ class Steps:
     def refine(self, options: RefinementConfig, *, seed: int = 0) -> None:
         """30: what brings the keyframes' triplanes closer to their views; 0 seconds take an earlier result away."""
         self._require("views", "keyframes")
-        source = ViewsArtifact.source_in(self.run.stage_path("views"))
-        options = replace(options, seconds=options.seconds_for(source))
+        options = replace(options, seconds=options.seconds_for(posed=not self._from_clip()))
         if options.seconds == 0:
             self.run.remove("refined")
             return

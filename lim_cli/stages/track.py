@@ -79,9 +79,7 @@ def run(
     times = np.asarray(times, np.float64)
     template = config.template if config.template is not None else most_open(evidence, keyframes.times)
     template = min(template, len(keyframes) - 1)
-    mesh, level = kept_first_mesh(
-        pieces, lambda: first_mesh(networks, keyframes, views, evidence, config, template)
-    )  # fmt: skip
+    mesh, level = kept_first_mesh(pieces, lambda: first_mesh(networks, keyframes, views, evidence, config, template))
     control = ControlMesh.of(mesh, config.control_vertices)
     start = float(keyframes.times[template])
     stretches = spans(template, len(keyframes), config.span)

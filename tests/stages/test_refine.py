@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from tiny_models import tiny_lrm
+from torch import Tensor
 
 from lim_cli.artifacts.store import ViewsArtifact
 from lim_cli.core.camera import Cameras, orbit_cameras
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.stages.config import RefinementConfig
-from lim_cli.stages.refine import STEP_SECONDS, refine_triplanes, steps_for
+from lim_cli.stages.refine import STEP_SECONDS, keyframe_residual, steps_for
 from lim_cli.stages.refine_rays import seen_rays
 from lim_cli.stages.render import render_view
 
 QUICK = RefinementConfig(rays=256, samples=12)
 PIXELS = 48
+
+
+def refine_triplanes(
+    field: FieldDecoder, triplanes: Iterable[Tensor], views: ViewsArtifact, config: RefinementConfig, *, seed: int = 0
+) -> Iterator[Tensor]:
+    """Triplanes [3, c, h, w] of all keyframes of `views`, in their order, refined; all on the CPU.
+
+    Raises:
+        NumericalError: one became NaN.
+    """
+    steps = steps_for(config, len(views.keyframe_times))
+    for k, triplane in enumerate(triplanes):
+        if config.seconds:
+            triplane = triplane + keyframe_residual(field, triplane, views, k, steps, config, seed=seed)
+        yield triplane
 
 
 def ball_field() -> FieldDecoder:
@@ -135,7 +152,7 @@ def test_steps_share_the_seconds() -> None:
 
 
 def test_posed_views_are_refined_unless_asked_otherwise() -> None:
-    assert RefinementConfig().seconds_for("posed") > 0
-    assert RefinementConfig().seconds_for("generated") == 0
-    assert RefinementConfig(seconds=0.0).seconds_for("posed") == 0
-    assert RefinementConfig(seconds=7.0).seconds_for("generated") == 7.0
+    assert RefinementConfig().seconds_for(posed=True) > 0
+    assert RefinementConfig().seconds_for(posed=False) == 0
+    assert RefinementConfig(seconds=0.0).seconds_for(posed=True) == 0
+    assert RefinementConfig(seconds=7.0).seconds_for(posed=False) == 7.0
