@@ -112,6 +112,7 @@ class TrackConfig:
     matching: one of `MATCHINGS`, whether canonical coordinates are asked where pictures surround the object, too.
     picture_rounds, picture_stiffness: of following the input's pixels. recognitions: how often the mesh is then
     drawn in its own colours and compared with the picture; each time it may bend more.
+    surface_rounds, surface_stiffness: of settling on the keyframes' own surfaces, where pictures surround the object.
     outline_rounds, outline_stiffness: of fitting outlines to the input's mattes.
     """
 
@@ -133,6 +134,8 @@ class TrackConfig:
     picture_rounds: int = 4
     picture_stiffness: float = 1.0
     recognitions: int = 3
+    surface_rounds: int = 8
+    surface_stiffness: float = 0.7
     outline_rounds: int = 6
     outline_stiffness: float = 3.0
 

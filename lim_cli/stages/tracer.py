@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from lim_cli.geometry.mesh import Mesh
 from lim_cli.geometry.normals import vertex_normals
 from lim_cli.geometry.sight_lines import Picture, SightLines, followed, mean_colours, recognised, seen_colours
 from lim_cli.geometry.silhouettes import Silhouette, outline_pull
+from lim_cli.geometry.surface_pull import ColouredSurface, surface_pull
 from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
 
@@ -20,6 +22,10 @@ OUTLIER = 8.0
 """Pixels off at which what a picture says of a vertex loses three quarters of its weight."""
 LATER = 0.25
 """Weight of the colours seen after the first time: a shape that was traced wrongly must not teach them."""
+SURFACE_FIRST_STIFFNESS = 20.0
+"""Of ARAP when a mesh begins to settle on a surface: limbs swing as a whole before they bend."""
+MOMENTUM = 0.5
+"""Share of its last motion that the mesh is expected to go on with."""
 LINES_SHARE = 0.5
 """Weight of the pixels' lines beside the mattes while the outline is fitted."""
 
@@ -33,6 +39,14 @@ class Shape:
     confidence: np.ndarray
 
 
+SurfaceAt = Callable[[float, np.ndarray], ColouredSurface | None]
+"""Of a time and the vertices thought to be there: the surface, or None where none can be trusted."""
+
+
+def no_surface(time: float, vertices: np.ndarray) -> None:
+    """Of no time is a surface known."""
+
+
 def blended(shapes: list[Shape], time: float) -> Shape:
     """The shape at `time` on the straight way between the two of `shapes` (in order of time) about it."""
     after = min(int(np.searchsorted([shape.time for shape in shapes], time)), len(shapes) - 1)
@@ -44,11 +58,17 @@ def blended(shapes: list[Shape], time: float) -> Shape:
 
 
 class Tracer:
-    """The mesh as it moves: where it is, how sure, and in what colours it was seen (sums of RGB, and of weight)."""
+    """The mesh as it moves: where it is, how sure, and in what colours it was seen (sums of RGB, and of weight).
 
-    def __init__(self, mesh: Mesh, solver: ArapSolver, config: TrackConfig) -> None:
+    paint: [vertex, 3] RGB in [0, 1], the mesh's colours as triplanes have them; all grey if left out.
+    earlier: the shape before the last one.
+    """
+
+    def __init__(self, mesh: Mesh, solver: ArapSolver, config: TrackConfig, paint: np.ndarray | None = None) -> None:
         self.mesh, self.config = mesh, config
+        self.paint = np.full_like(mesh.vertices, 0.5) if paint is None else paint
         self.vertices = mesh.vertices
+        self.earlier: Shape | None = None
         self.confidence = np.ones(len(mesh.vertices), np.float32)
         self.colours = np.zeros((len(mesh.vertices), 4))
         self._solver = solver
@@ -75,23 +95,30 @@ class Tracer:
         )
         self.confidence = match.confidence
 
-    def settled(self, began: Shape, traced: list[Shape], evidence: Evidence) -> list[Shape]:
-        """Traced shapes brought into agreement with the input's pictures and mattes.
+    def settled(
+        self, began: Shape, traced: list[Shape], evidence: Evidence, surface_at: SurfaceAt = no_surface
+    ) -> list[Shape]:
+        """Traced shapes brought into agreement with the input's pictures and mattes, and with the surfaces there are.
 
         The correction is found where there are pictures, and is none at `began`; between, it is interpolated.
         """
         known, corrections = [began.time], [np.zeros_like(began.vertices)]
-        last, sureness = began, [shape.confidence for shape in traced]
+        earlier, last, sureness = self.earlier, began, [shape.confidence for shape in traced]
         for n, shape in enumerate(traced):
             silhouettes = evidence.real(shape.time)
             if silhouettes:
                 pictures = evidence.pictures(shape.time)
                 start = shape.vertices + corrections[-1]
+                surface = surface_at(shape.time, start)
+                if surface is not None:
+                    start = self.fit_surface(self._carried_on(start, earlier, last, shape.time), surface)
                 fitted, sure, lines = self._follow(last, start, evidence.pictures(last.time), pictures)
+                if surface is not None:
+                    fitted = self.fit_surface(fitted, surface)
                 fitted = unfolded(self.mesh.vertices, self.fit_outline(fitted, silhouettes, lines), self.mesh.faces)
                 self.look(fitted, pictures, LATER)
                 sureness[n] = np.maximum(shape.confidence, sure)
-                last = Shape(shape.time, fitted, sureness[n])
+                earlier, last = last, Shape(shape.time, fitted, sureness[n])
                 known.append(shape.time)
                 corrections.append(fitted - shape.vertices)
         stacked = np.stack(corrections)
@@ -104,6 +131,23 @@ class Tracer:
             vertices = shape.vertices + stacked[before] * (1 - share) + stacked[after] * share
             shapes.append(Shape(shape.time, vertices.astype(np.float32), sure))
         return shapes
+
+    def _carried_on(self, start: np.ndarray, earlier: Shape | None, last: Shape, time: float) -> np.ndarray:
+        """`start` after a share of the motion from `earlier` to `last` has gone on until `time`, without tearing."""
+        if earlier is None:
+            return start
+        motion = (last.vertices - earlier.vertices) * ((time - last.time) / (last.time - earlier.time))
+        moved = (start + MOMENTUM * motion).astype(np.float32)
+        return self._solver.fit(moved, moved, np.full(len(moved), 0.1, np.float32), stiffness=3.0, iterations=3)
+
+    def fit_surface(self, vertices: np.ndarray, surface: ColouredSurface) -> np.ndarray:
+        """Vertices that lie on the surface, each where it looks like itself (non-rigid iterated closest points)."""
+        rounds, stiffness = self.config.surface_rounds, self.config.surface_stiffness
+        fitted = vertices
+        for stiff in np.geomspace(max(SURFACE_FIRST_STIFFNESS, stiffness), stiffness, rounds):
+            targets, weight = surface_pull(fitted, vertex_normals(fitted, self.mesh.faces), self.paint, surface)
+            fitted = self._solver.fit(fitted, targets, weight, stiffness=float(stiff), iterations=2, temporal=0.02)
+        return fitted
 
     def _follow(
         self, last: Shape, start: np.ndarray, before: list[Picture], after: list[Picture]

@@ -15,12 +15,11 @@ from lim_cli.geometry.arap import ArapSolver
 from lim_cli.geometry.canonical_matching import SurfaceSamples
 from lim_cli.geometry.control_mesh import ControlMesh
 from lim_cli.geometry.face_repair import unfolded
-from lim_cli.geometry.marching_cubes import UNIT_BOX, Bounds
+from lim_cli.geometry.marching_cubes import UNIT_BOX
 from lim_cli.geometry.mesh import Mesh, TrackedMesh
 from lim_cli.geometry.mesh_cleanup import simplify, smooth
-from lim_cli.geometry.normals import vertex_normals
 from lim_cli.geometry.rasterize import interpolate, rasterize
-from lim_cli.geometry.silhouettes import Silhouette
+from lim_cli.geometry.surface_pull import ColouredSurface
 from lim_cli.geometry.temporal_smoothing import smooth_track
 from lim_cli.models.lim import InterpolationState, state_of
 from lim_cli.models.lrm import encode_canonical
@@ -28,12 +27,13 @@ from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks, batched
-from lim_cli.stages.surface import FieldQuery, NoObjectError, agreeing_level, box_around, triplane_surface
+from lim_cli.stages.surface import FieldQuery, NoObjectError, agreeing_level, box_around
+from lim_cli.stages.surface_points import agreed_surface, coloured_surface, surface_points
 from lim_cli.stages.traced import Traced, kept_first_mesh, load_traced, save_traced
-from lim_cli.stages.tracer import Shape, Tracer, blended
+from lim_cli.stages.tracer import Shape, Tracer, blended, no_surface
 from lim_cli.stages.track_plan import between, calm, looks, spans, stops
 
-STAGE_VERSION = 5
+STAGE_VERSION = 6
 OPENS = 1.1
 """How much longer than at first the outlines must usually be for another keyframe to be the template."""
 SURROUNDING = 3
@@ -63,7 +63,8 @@ def run(
     4. Past the paper: wherever the input shows the object, vertices follow its pixels by optical flow, are drawn
        to where their own colours are found again, and the outline is fitted to the matte, since the input's pixels
        are the one thing known for sure; the corrections fade linearly between those times. Where pictures surround
-       the object, they do so alone: the twins of release v1 find points less well than several pictures do.
+       the object, step 3 is left out, since the twins of release v1 find points less well than several pictures do;
+       the mesh settles on LRM's own surface of every keyframe instead, place, normal and colour telling where.
 
     All this moves a coarse copy of the mesh, which then carries the fine one; its faces that turned over are mended.
 
@@ -83,13 +84,15 @@ def run(
     control = ControlMesh.of(mesh, config.control_vertices)
     start = float(keyframes.times[template])
     stretches = spans(template, len(keyframes), config.span)
+    own = FieldQuery(networks.lrm.field, keyframes.output(template, networks.device).triplane[0])
+    paint = own.values(control.rest.vertices)
     known = {start: (control.rest.vertices, np.ones(len(control.rest.vertices), np.float32))}
     with progress.task("Tracing the mesh", len(stretches)) as task:
         for number, span in enumerate(stretches):
             direction = 1 if span[1] > span[0] else -1
             if span[0] == template:
                 evidence = Evidence(views, clip, direction)
-                tracer = Tracer(control.rest, control.solver, config)
+                tracer = Tracer(control.rest, control.solver, config, paint)
                 tracer.look(tracer.vertices, evidence.pictures(direction * start))
             done = load_traced(pieces, number)
             if done is None:
@@ -99,6 +102,10 @@ def run(
                 direction * moment: (shape, sure)
                 for moment, shape, sure in zip(done.moments, done.shapes, done.sureness, strict=True)
             }
+            if len(done.shapes) > 1:
+                tracer.earlier = Shape(done.moments[-2], done.shapes[-2], done.sureness[-2])
+            else:
+                tracer.earlier = Shape(direction * float(keyframes.times[span[0]]), tracer.vertices, tracer.confidence)
             tracer.vertices, tracer.confidence, tracer.colours = done.shapes[-1], done.sureness[-1], done.colours
             task.advance()
     moments = np.array(sorted(known))
@@ -126,7 +133,8 @@ def _span(
     start, end = (direction * float(keyframes.times[k]) for k in span)
     matched = [Shape(start, tracer.vertices, tracer.confidence)]
     looked = []
-    if config.matching == "always" or len(evidence.pictures(start)) < SURROUNDING:
+    surrounded = len(evidence.pictures(start)) >= SURROUNDING
+    if config.matching == "always" or not surrounded:
         looked = looks(start, end, direction * times, evidence.times, config.evaluations)
         interval = Interval(networks, *(keyframes.output(k, networks.device) for k in span))
         state = anchor(networks, tracer.vertices, tracer.mesh, views, span[0])
@@ -139,7 +147,14 @@ def _span(
     else:
         matched.append(Shape(end, tracer.vertices, np.zeros_like(tracer.confidence)))
     moments = stops(start, end, looked, evidence.times)
-    settled = tracer.settled(matched[0], [blended(matched, moment) for moment in moments], evidence)
+
+    def surface_at(moment: float, near: np.ndarray) -> ColouredSurface | None:
+        keyframe = int(np.abs(direction * keyframes.times - moment).argmin())
+        triplane = keyframes.output(keyframe, networks.device).triplane[0]
+        return coloured_surface(networks, triplane, near, level, evidence.real(moment), config)
+
+    asked = surface_at if surrounded and config.surface_rounds else no_surface
+    settled = tracer.settled(matched[0], [blended(matched, moment) for moment in moments], evidence, asked)
     return Traced(moments, [s.vertices for s in settled], [s.confidence for s in settled], tracer.colours)
 
 
@@ -170,7 +185,7 @@ def first_mesh(
     if level is None:
         mattes = views.rgba[keyframe, ..., 3] > 127
         level = agreeing_level(field, triplane, views.cameras_at(keyframe), mattes, silhouettes=silhouettes)
-    cut = partial(_agreed_surface, networks, triplane, trusted, level=level, min_fraction=0.05)
+    cut = partial(agreed_surface, networks, triplane, trusted, level=level, min_fraction=0.05)
     rough = cut(resolution=64, bounds=UNIT_BOX)
     mesh = cut(resolution=config.resolution, bounds=box_around(rough.vertices, 0.06)) if rough is not None else None
     if mesh is None:
@@ -211,47 +226,10 @@ def _surface(
     config: TrackConfig,
 ) -> SurfaceSamples | None:
     """Points of LIM's surface at alpha with CanonicalLIM's coordinates; None where LIM sees nothing near the mesh."""
-    mesh = _agreed_surface(
-        networks,
-        interval.triplane(alpha),
-        [evidence.real(moment), evidence.loose(moment)],
-        resolution=config.step_resolution,
-        bounds=box_around(vertices, 0.16),
-        level=level,
-    )
-    if mesh is None:
+    silhouettes = [evidence.real(moment), evidence.loose(moment)]
+    found = surface_points(networks, interval.triplane(alpha), vertices, 0.16, level, silhouettes, config)
+    if found is None:
         return None
-    normals = vertex_normals(mesh.vertices, mesh.faces)
-    positions = mesh.vertices
-    if len(positions) > config.samples:
-        keep = np.linspace(0, len(positions) - 1, config.samples).astype(np.int64)
-        positions, normals = positions[keep], normals[keep]
+    positions, normals = found
     query = FieldQuery(networks.canonical_lrm.field, interval.canonical_triplane(state, alpha))
     return SurfaceSamples(positions, query.values(positions), normals)
-
-
-def _agreed_surface(
-    networks: Networks,
-    triplane: torch.Tensor,
-    silhouettes: list[list[Silhouette]],
-    *,
-    resolution: int,
-    bounds: Bounds,
-    level: float,
-    min_fraction: float = 0.02,
-) -> Mesh | None:
-    """The surface cut at all silhouettes; at fewer of them, the least trusted (last) first, if nothing is left."""
-    for count in range(len(silhouettes), -1, -1):
-        try:
-            return triplane_surface(
-                networks.lrm.field,
-                triplane,
-                resolution=resolution,
-                bounds=bounds,
-                level=level,
-                min_fraction=min_fraction,
-                silhouettes=[s for group in silhouettes[:count] for s in group],
-            )
-        except NoObjectError:
-            continue
-    return None

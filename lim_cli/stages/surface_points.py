@@ -1,0 +1,84 @@
+"""A triplane's surface as the tracer uses it: cut at the mattes, as points, with its own colours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from lim_cli.geometry.marching_cubes import Bounds
+from lim_cli.geometry.mesh import Mesh
+from lim_cli.geometry.normals import vertex_normals
+from lim_cli.geometry.silhouettes import Silhouette
+from lim_cli.geometry.surface_pull import ColouredSurface
+from lim_cli.stages.config import TrackConfig
+from lim_cli.stages.networks import Networks
+from lim_cli.stages.surface import FieldQuery, NoObjectError, box_around, triplane_surface
+
+
+def coloured_surface(
+    networks: Networks,
+    triplane: torch.Tensor,
+    vertices: np.ndarray,
+    level: float,
+    silhouettes: list[Silhouette],
+    config: TrackConfig,
+) -> ColouredSurface | None:
+    """A keyframe's own surface and colours; None where its triplane holds nothing near the mesh."""
+    few = replace(config, samples=config.samples // 2)
+    found = surface_points(networks, triplane, vertices, 0.3, level, [silhouettes], few)
+    if found is None:
+        return None
+    positions, normals = found
+    return ColouredSurface(positions, normals, FieldQuery(networks.lrm.field, triplane).values(positions))
+
+
+def surface_points(
+    networks: Networks,
+    triplane: torch.Tensor,
+    vertices: np.ndarray,
+    margin: float,
+    level: float,
+    silhouettes: list[list[Silhouette]],
+    config: TrackConfig,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Points and normals [sample, 3] of the surface within `margin` of the vertices' box, `config.samples` at most."""
+    bounds = box_around(vertices, margin)
+    mesh = agreed_surface(
+        networks, triplane, silhouettes, resolution=config.step_resolution, bounds=bounds, level=level
+    )
+    if mesh is None:
+        return None
+    normals = vertex_normals(mesh.vertices, mesh.faces)
+    keep = np.arange(len(mesh.vertices))
+    if len(keep) > config.samples:
+        keep = np.linspace(0, len(keep) - 1, config.samples).astype(np.int64)
+    return mesh.vertices[keep], normals[keep]
+
+
+def agreed_surface(
+    networks: Networks,
+    triplane: torch.Tensor,
+    silhouettes: list[list[Silhouette]],
+    *,
+    resolution: int,
+    bounds: Bounds,
+    level: float,
+    min_fraction: float = 0.02,
+) -> Mesh | None:
+    """The surface cut at all silhouettes; at fewer of them, the least trusted (last) first, if nothing is left."""
+    for count in range(len(silhouettes), -1, -1):
+        try:
+            return triplane_surface(
+                networks.lrm.field,
+                triplane,
+                resolution=resolution,
+                bounds=bounds,
+                level=level,
+                min_fraction=min_fraction,
+                silhouettes=[s for group in silhouettes[:count] for s in group],
+            )
+        except NoObjectError:
+            continue
+    return None
