@@ -1,14 +1,14 @@
-"""`lim eval`: the models judged on what they never saw."""
+"""`lim eval`: the tables of the paper; beside them what `evaluate_models` judges."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lim_cli.cli import options
+from lim_cli.cli import evaluate_models, judging, options
 from lim_cli.cli.output import JsonOption, Output, QuietOption
 
 if TYPE_CHECKING:
@@ -27,15 +27,6 @@ ScenesArgument = Annotated[
     ),
 ]
 CountOption = Annotated[int, typer.Option(help="Procedural objects, or stretches of each asset.", min=1)]
-GapOption = Annotated[float, typer.Option(help="Part of the motion between the keyframes.", min=0.01, max=0.9)]
-AssetsOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--assets",
-        help="A rigged .glb file, best one kept out of training (see the model card); repeat for more.",
-        show_default=False,
-    ),
-]
 PerSceneOption = Annotated[
     int | None, typer.Option(help="At most so many intervals a scene; all otherwise.", min=1, show_default=False)
 ]
@@ -45,11 +36,6 @@ LimOption = Annotated[
         "--lim", metavar="NAME=FOLDER", help="One more row: another LIM; repeat for more.", show_default=False
     ),
 ]
-OutputOption = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", help="Folder for result.json, result.md and strip.png.", show_default=False),
-]
-_UNSAID = ("output", "json_", "quiet", "device", "weights")  # what does not change figures, or is said by hashes
 
 
 @app.callback()
@@ -65,15 +51,15 @@ def interpolation(
     context: typer.Context,
     scenes: ScenesArgument = None,
     count: CountOption = 32,
-    gap: GapOption = 0.2,
+    gap: judging.GapOption = 0.2,
     alphas: Annotated[
         list[float] | None,
         typer.Option(help="Where between the keyframes, 0 to 1; repeat for more; 0.5 otherwise.", show_default=False),
     ] = None,
-    assets: AssetsOption = None,
+    assets: judging.AssetsOption = None,
     per_scene: PerSceneOption = None,
     lim: LimOption = None,
-    output: OutputOption = None,
+    output: judging.OutputOption = None,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
     release: options.ReleaseOption = None,
@@ -100,7 +86,7 @@ def interpolation(
         cases = _cases(scenes, assets, count, gap, chosen, NOVEL_VIEWS, per_scene)
         return compare(networks, cases, more=more, progress=sink)
 
-    _run(context, judge, ("lrm", "lim"), output, device, weights, release, json_, quiet, more)
+    judging.run(context, judge, ("lrm", "lim"), output, device, weights, release, json_, quiet, more)
 
 
 @app.command()
@@ -108,11 +94,11 @@ def smoothness(
     context: typer.Context,
     scenes: ScenesArgument = None,
     count: CountOption = 4,
-    gap: GapOption = 0.2,
-    assets: AssetsOption = None,
+    gap: judging.GapOption = 0.2,
+    assets: judging.AssetsOption = None,
     per_scene: PerSceneOption = None,
     lim: LimOption = None,
-    output: OutputOption = None,
+    output: judging.OutputOption = None,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
     release: options.ReleaseOption = None,
@@ -132,7 +118,7 @@ def smoothness(
         cases = _cases(scenes, assets, count, gap, () if scenes else ALPHAS, 1, per_scene)
         return compare_smoothness(networks, cases, more=more, progress=sink)
 
-    _run(context, judge, ("lrm", "lim"), output, device, weights, release, json_, quiet, more)
+    judging.run(context, judge, ("lrm", "lim"), output, device, weights, release, json_, quiet, more)
 
 
 @app.command()
@@ -148,7 +134,7 @@ def tracking(
     ] = None,
     count: Annotated[int, typer.Option(help="Held-out procedural objects.", min=1)] = 8,
     gap: Annotated[float, typer.Option(help="Part of the motion between two of the 8 steps.", min=0.01)] = 0.1,
-    output: OutputOption = None,
+    output: judging.OutputOption = None,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
     release: options.ReleaseOption = None,
@@ -172,7 +158,7 @@ def tracking(
         return compare_tracking(networks, cases, progress=sink)
 
     needs = ("lrm", "lim", "canonical_lrm", "canonical_lim")
-    _run(context, judge, needs, output, device, weights, release, json_, quiet, {})
+    judging.run(context, judge, needs, output, device, weights, release, json_, quiet, {})
 
 
 @app.command()
@@ -204,7 +190,7 @@ def monocular(
         list[str] | None,
         typer.Option(help="lpips or fvd: fail where it cannot be had; repeat for both.", show_default=False),
     ] = None,
-    output: OutputOption = None,
+    output: judging.OutputOption = None,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
     release: options.ReleaseOption = None,
@@ -235,121 +221,7 @@ def monocular(
         return compare_monocular(rows, cases, require=require or (), progress=sink)
 
     needs = ("lrm", "lim", "canonical_lrm", "canonical_lim", "views")
-    _run(context, judge, needs, output, device, weights, release, json_, quiet, {})
-
-
-@app.command()
-def canonical(
-    context: typer.Context,
-    count: Annotated[int, typer.Option(help="Held-out procedural objects.", min=1)] = 32,
-    gap: GapOption = 0.2,
-    output: OutputOption = None,
-    device: options.DeviceOption = "auto",
-    weights: options.WeightsOption = None,
-    release: options.ReleaseOption = None,
-    json_: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Canonical coordinates between keyframes: mean distance from the truth, model units.
-
-    Example: lim eval canonical --count 32 --gap 0.1
-    """
-
-    def judge(networks: Networks, sink: Output) -> Report:
-        from lim_cli.evaluation.twins import canonical_error
-
-        return canonical_error(networks, count, gap=gap, progress=sink)
-
-    needs = ("lrm", "canonical_lrm", "canonical_lim")
-    _run(context, judge, needs, output, device, weights, release, json_, quiet, {})
-
-
-@app.command()
-def views(
-    context: typer.Context,
-    count: Annotated[int, typer.Option(help="Held-out procedural clips.", min=1)] = 32,
-    steps: Annotated[int, typer.Option(help="View generator steps.", min=1)] = 1,
-    view_tries: options.ViewTriesOption = 1,
-    output: OutputOption = None,
-    device: options.DeviceOption = "auto",
-    weights: options.WeightsOption = None,
-    release: options.ReleaseOption = None,
-    json_: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """The three generated views of single-camera clips against the truth.
-
-    Also what the chain says of them without the truth (agreement, certainty), and how well that ranks the clips.
-
-    Example: lim eval views --count 4 -o report
-    """
-
-    def judge(networks: Networks, sink: Output) -> Report:
-        from lim_cli.evaluation.generated_views import view_quality
-
-        return view_quality(networks, count, steps=steps, tries=view_tries, progress=sink)
-
-    _run(context, judge, ("views",), output, device, weights, release, json_, quiet, {})
-
-
-@app.command()
-def camera(
-    context: typer.Context,
-    count: Annotated[int, typer.Option(help="Clips of procedural objects, and as many of the assets.", min=1)] = 128,
-    assets: AssetsOption = None,
-    output: OutputOption = None,
-    device: options.DeviceOption = "auto",
-    weights: options.WeightsOption = None,
-    release: options.ReleaseOption = None,
-    json_: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """How well elevation and field of view are estimated from a clip: mean errors in degrees.
-
-    Beside the constant guess that would have been best. Elevations from -10 to 45 degrees, focal lengths from 25 to
-    90 mm, pictures cropped as a clip's are.
-
-    Example: lim eval camera --count 32
-    """
-
-    def judge(networks: Networks, sink: Output) -> Report:
-        from lim_cli.evaluation.clip_cameras import camera_errors
-
-        assert networks.camera is not None  # `_run` asks for it
-        return camera_errors(networks.camera, count, assets or (), progress=sink)
-
-    _run(context, judge, ("camera",), output, device, weights, release, json_, quiet, {})
-
-
-def _run(
-    context: typer.Context,
-    judge: Callable[[Networks, Output], Report],
-    needs: tuple[str, ...],
-    output: Path | None,
-    device: str,
-    weights: Path | None,
-    release: str | None,
-    json_: bool,
-    quiet: bool,
-    more: dict[str, Path],
-) -> None:
-    """Checks, judges, writes and prints."""
-    from lim_cli.cli.preflight import check_new_folder
-    from lim_cli.cli.result_folder import result_folder
-
-    if output is not None:
-        check_new_folder(output)
-    networks = options.load_networks(device, weights, release, *needs)
-    from lim_cli.evaluation import report
-
-    sink = Output(as_json=json_, quiet=quiet)
-    found = judge(networks, sink)
-    made = report.provenance(_command_line(context), networks, needs, more)
-    plain = report.plain(found, made)
-    if output is not None:
-        with result_folder(output, plain) as partial:
-            report.write_pages(partial, found, made)
-    sink.result(plain, report.markdown(found, made).splitlines())
+    judging.run(context, judge, needs, output, device, weights, release, json_, quiet, {})
 
 
 def _cases(
@@ -391,18 +263,5 @@ def _more_lims(texts: list[str] | None) -> dict[str, Path]:
     return found
 
 
-def _command_line(context: typer.Context) -> str:
-    """The command as given, less what does not change its figures."""
-    import shlex
-
-    words = ["lim", "eval", context.command.name or ""]
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        source = context.get_parameter_source(name)
-        if name in _UNSAID or source is None or source.name != "COMMANDLINE":
-            continue
-        value = context.params[name]
-        values = value if isinstance(value, (list, tuple)) else [value]
-        option = parameter.param_type_name == "option"
-        words += [word for v in values for word in ([parameter.opts[0], str(v)] if option else [str(v)])]
-    return shlex.join(words)
+for command in (evaluate_models.canonical, evaluate_models.views, evaluate_models.camera):
+    app.command()(command)

@@ -115,21 +115,6 @@ class ArapSolver:
         return np.asarray(self._sum_edges @ np.einsum("eab,eb->ea", mean, self._weighted_rest))
 
 
-def arap_fit(
-    mesh_prev_vertices: np.ndarray,
-    faces: np.ndarray,
-    targets: np.ndarray,
-    confidence: np.ndarray,
-    *,
-    rest_vertices: np.ndarray,
-    stiffness: float = 1.0,
-    iterations: int = 4,
-) -> np.ndarray:
-    """One fit without keeping a solver; see `ArapSolver.fit`. All vertex arrays [vertex, 3], world frame."""
-    solver = ArapSolver(rest_vertices, faces)
-    return solver.fit(mesh_prev_vertices, targets, confidence, stiffness=stiffness, iterations=iterations)
-
-
 def _edge_weights(vertices: np.ndarray, faces: np.ndarray, kind: EdgeWeights) -> sparse.csr_matrix:
     """Symmetric weights [vertex, vertex], mean row sum one."""
     count = len(vertices)
