@@ -24,6 +24,8 @@ from lim_cli.geometry.normals import vertex_normals, weld_by_position
 
 # Not zero: some engines refuse matrices that cannot be inverted.
 HIDDEN = 1e-6
+SHORTEST = 0.1
+BENT = 0.002
 
 
 def split_frames(count: int, max_targets: int) -> list[range]:
@@ -118,12 +120,28 @@ def _primitive(
     attributes = gl.Attributes(**base_attributes(buffer, base, base_normal, frame), TEXCOORD_0=texcoord)
     targets = []
     for i in kept[1:]:
-        change = vertex_normals(track.vertices[i], track.faces, welded) - base_normal
-        fits = frame.quantized and float(np.abs(change).max()) <= 1.0  # int8 deltas end at one
+        normals = vertex_normals(track.vertices[i], track.faces, welded)
+        short = short_change(base_normal, normals) if frame.quantized else None
+        change = normals - base_normal if short is None else to_bytes(short)
         position = _add_delta(buffer, frame.pack(track.vertices[i]) - base, frame.quantized, sparse)
-        normal = _add_delta(buffer, to_bytes(change) if fits else change, fits, sparse)
+        normal = _add_delta(buffer, change, short is not None, sparse)
         targets.append(gl.Attributes(POSITION=position, NORMAL=normal))
     return gl.Primitive(attributes=attributes, indices=indices, material=0, mode=gl.TRIANGLES, targets=targets)
+
+
+def short_change(base: np.ndarray, normals: np.ndarray) -> np.ndarray | None:
+    """Changes [vertex, 3] in [-1, 1] after which unit normals `base` point where `normals` do; None where they cannot.
+
+    Normalized integers end at one, while a normal that turns round changes by up to two. Viewers normalise what they
+    add up, so its sum may be shorter than one: as short as it must be, but no shorter than SHORTEST, where a byte still
+    holds its direction to five degrees. More than BENT of the vertices must not need that.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        longest = np.where(normals == 0, np.inf, (np.sign(normals) + base) / normals)  # component by component
+    length = longest.min(1, keepdims=True)
+    if np.mean(length < SHORTEST) > BENT:
+        return None
+    return np.asarray(np.clip(np.clip(length, SHORTEST, 1.0) * normals - base, -1.0, 1.0))
 
 
 def _add_delta(buffer: BufferBuilder, delta: np.ndarray, normalized: bool, sparse: bool) -> int:

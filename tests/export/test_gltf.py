@@ -13,7 +13,7 @@ from lim_cli.export.frame_thinning import choose_frames
 from lim_cli.export.glb_playback import AnimatedGlb
 from lim_cli.export.gltf import DROP_TOLERANCE, ExportInfo, write_glb
 from lim_cli.export.gltf_buffer import read_accessor
-from lim_cli.export.gltf_morph import split_frames
+from lim_cli.export.gltf_morph import short_change, split_frames
 from lim_cli.export.inspect import inspect_glb
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.geometry.normals import weld_by_position
@@ -145,6 +145,45 @@ def test_a_clip_with_too_much_motion_plays_in_parts_and_loses_nothing(
     assert len(document.animations) == 1  # viewers that play only one play all
     assert max(len(mesh.primitives[0].targets) for mesh in document.meshes) <= 10
     assert len({mesh.primitives[0].indices for mesh in document.meshes}) == 1
+
+
+def test_quantized_normals_point_where_they_should_or_are_floats() -> None:
+    rng = np.random.default_rng(0)
+    base, other = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in rng.normal(size=(2, 20_000, 3)))
+    wanted = base + 0.8 * other  # turned by up to 53 degrees
+    wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
+    assert np.abs(wanted - base).max() < 1
+    around = wanted.copy()
+    around[:500] = base[:500][:, [1, 2, 0]]  # some by up to 120
+    for normals in (wanted, around):
+        change = short_change(base, normals)
+        assert change is not None
+        assert np.abs(change).max() <= 1
+        stored = np.round(base * 127) + np.round(change * 127)
+        shown = stored / np.linalg.norm(stored, axis=1, keepdims=True)
+        error = np.degrees(np.arccos(np.sum(shown * normals, 1).clip(-1, 1)))
+        assert np.quantile(error, 0.998) < 6
+    assert short_change(base, -base) is None
+
+
+def test_quantized_morphs_are_half_as_large(tmp_path: Path) -> None:
+    textured = bending_bar(*ATLAS, frames=40)
+    # about z; together with the bend this takes normals round by more than 60 degrees, so they change by more than one
+    sway = 0.35 * np.sin(np.arange(40) / 6)[:, None]
+    x, y, z = np.moveaxis(textured.track.vertices, -1, 0)
+    turned = np.stack([np.cos(sway) * x - np.sin(sway) * y, np.sin(sway) * x + np.cos(sway) * y, z], -1)
+    textured = TexturedTrack(
+        TrackedMesh(turned, textured.track.faces, textured.track.times), textured.uv, textured.texture
+    )
+    sizes = []
+    for quantize in (False, True):
+        info = write_glb(tmp_path / f"{quantize}.glb", textured, quantize=quantize)
+        document = gl.GLTF2().load_binary(str(info.path))
+        targets = document.meshes[0].primitives[0].targets
+        kinds = {document.accessors[t["NORMAL"] if isinstance(t, dict) else t.NORMAL].componentType for t in targets}
+        assert kinds == {gl.BYTE if quantize else gl.FLOAT}
+        sizes.append(len(document.binary_blob()) - document.bufferViews[document.images[0].bufferView].byteLength)
+    assert sizes[1] < 0.55 * sizes[0]
 
 
 @pytest.mark.parametrize(
