@@ -26,7 +26,7 @@ def coloured_surface(
     config: TrackConfig,
 ) -> ColouredSurface | None:
     """A keyframe's own surface and colours; None where its triplane holds nothing near the mesh."""
-    few = replace(config, samples=config.samples // 2)
+    few = replace(config, samples=config.samples // 4)
     found = surface_points(networks, triplane, vertices, 0.3, level, [silhouettes], few)
     if found is None:
         return None
