@@ -23,12 +23,12 @@ from lim_cli.geometry.surface_pull import ColouredSurface
 from lim_cli.geometry.temporal_smoothing import smooth_track
 from lim_cli.models.lim import InterpolationState, state_of
 from lim_cli.models.lrm import encode_canonical
+from lim_cli.stages.agreed_surface import agreed_surface, coloured_surface, surface_near
 from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks, batched
 from lim_cli.stages.surface import FieldQuery, NoObjectError, agreeing_level, box_around
-from lim_cli.stages.surface_points import agreed_surface, coloured_surface, surface_points
 from lim_cli.stages.traced import Traced, kept_first_mesh, load_traced, save_traced
 from lim_cli.stages.tracer import Shape, Tracer, blended, no_surface
 from lim_cli.stages.track_plan import between, calm, looks, spans, stops
@@ -151,7 +151,9 @@ def _span(
     def surface_at(moment: float, near: np.ndarray) -> ColouredSurface | None:
         keyframe = int(np.abs(direction * keyframes.times - moment).argmin())
         triplane = keyframes.output(keyframe, networks.device).triplane[0]
-        return coloured_surface(networks, triplane, near, level, evidence.real(moment), config)
+        few = config.samples // 4  # it is matched sixteen times, and as well by these
+        mattes, resolution = [evidence.real(moment)], config.step_resolution
+        return coloured_surface(networks, triplane, near, mattes, level=level, resolution=resolution, most=few)
 
     asked = surface_at if surrounded and config.surface_rounds else no_surface
     settled = tracer.settled(matched[0], [blended(matched, moment) for moment in moments], evidence, asked)
@@ -227,7 +229,16 @@ def _surface(
 ) -> SurfaceSamples | None:
     """Points of LIM's surface at alpha with CanonicalLIM's coordinates; None where LIM sees nothing near the mesh."""
     silhouettes = [evidence.real(moment), evidence.loose(moment)]
-    found = surface_points(networks, interval.triplane(alpha), vertices, 0.16, level, silhouettes, config)
+    found = surface_near(
+        networks,
+        interval.triplane(alpha),
+        vertices,
+        silhouettes,
+        margin=0.16,
+        level=level,
+        resolution=config.step_resolution,
+        most=config.samples,
+    )
     if found is None:
         return None
     positions, normals = found

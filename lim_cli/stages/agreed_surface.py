@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
@@ -12,7 +10,6 @@ from lim_cli.geometry.mesh import Mesh
 from lim_cli.geometry.normals import vertex_normals
 from lim_cli.geometry.silhouettes import Silhouette
 from lim_cli.geometry.surface_pull import ColouredSurface
-from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.surface import FieldQuery, NoObjectError, box_around, triplane_surface
 
@@ -21,39 +18,42 @@ def coloured_surface(
     networks: Networks,
     triplane: torch.Tensor,
     vertices: np.ndarray,
+    silhouettes: list[list[Silhouette]],
+    *,
     level: float,
-    silhouettes: list[Silhouette],
-    config: TrackConfig,
+    resolution: int,
+    most: int,
 ) -> ColouredSurface | None:
     """A keyframe's own surface and colours; None where its triplane holds nothing near the mesh."""
-    few = replace(config, samples=config.samples // 4)
-    found = surface_points(networks, triplane, vertices, 0.3, level, [silhouettes], few)
+    found = surface_near(
+        networks, triplane, vertices, silhouettes, margin=0.3, level=level, resolution=resolution, most=most
+    )
     if found is None:
         return None
     positions, normals = found
     return ColouredSurface(positions, normals, FieldQuery(networks.lrm.field, triplane).values(positions))
 
 
-def surface_points(
+def surface_near(
     networks: Networks,
     triplane: torch.Tensor,
     vertices: np.ndarray,
+    silhouettes: list[list[Silhouette]],
+    *,
     margin: float,
     level: float,
-    silhouettes: list[list[Silhouette]],
-    config: TrackConfig,
+    resolution: int,
+    most: int,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Points and normals [sample, 3] of the surface within `margin` of the vertices' box, `config.samples` at most."""
+    """Points and normals [sample, 3] of the surface within `margin` of the vertices' box, `most` at most."""
     bounds = box_around(vertices, margin)
-    mesh = agreed_surface(
-        networks, triplane, silhouettes, resolution=config.step_resolution, bounds=bounds, level=level
-    )
+    mesh = agreed_surface(networks, triplane, silhouettes, resolution=resolution, bounds=bounds, level=level)
     if mesh is None:
         return None
     normals = vertex_normals(mesh.vertices, mesh.faces)
     keep = np.arange(len(mesh.vertices))
-    if len(keep) > config.samples:
-        keep = np.linspace(0, len(keep) - 1, config.samples).astype(np.int64)
+    if len(keep) > most:
+        keep = np.linspace(0, len(keep) - 1, most).astype(np.int64)
     return mesh.vertices[keep], normals[keep]
 
 
