@@ -46,7 +46,7 @@ def source_rig(rng: np.random.Generator, size: int) -> Rig:
 def mono_rig(rng: np.random.Generator, size: int) -> Rig:
     """Four level views exactly 90 degrees apart, view 0 at azimuth 0: what the view generator produces."""
     field_of_view = np.full(4, float(np.clip(rng.normal(40, 6), 22, 60)))
-    elevation = float(np.clip(rng.normal(10, 8), -10, 40))
+    elevation = float(np.clip(rng.normal(12, 12), -10, 45))
     distance = 1.0 / np.sin(np.radians(field_of_view / 2) * rng.uniform(0.88, 1.0))
     poses = np.stack([orbit_pose(90.0 * k, elevation, distance[k]) for k in range(4)])
     return Rig(poses.astype(np.float32), _intrinsics(field_of_view, size, np.zeros((4, 2))), (size, size))

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from lim_cli.core.errors import ConfigError
+from lim_cli.diffusion.loss import DenoisingLossConfig
 from lim_cli.training.losses import FieldLossWeights
 
 TaskName = Literal["lrm", "lim", "canonical_lrm", "canonical_lim", "views", "camera"]
@@ -34,6 +35,8 @@ class TrainConfig:
     pool: if set, only so many samples are drawn, kept in memory by every worker and gone round.
     lim_blocks: blocks of LIM, never more than its LRM has. patch: 0, or the side in pixels of the squares that
     rays are drawn in, which field_loss.perceptual (LPIPS, on `perceptual_backbone`) and field_loss.edges look at.
+    clip_length: frames of a view model's clip, of its whole window if not set; shorter clips show more objects for
+    the same compute. denoising: the view model's loss.
     """
 
     task: TaskName = "lrm"
@@ -70,6 +73,8 @@ class TrainConfig:
     checkpoint_minutes: float = 10.0
     field_loss: FieldLossWeights = field(default_factory=FieldLossWeights)
     lim_loss: LIMLossWeights = field(default_factory=LIMLossWeights)
+    denoising: DenoisingLossConfig = field(default_factory=DenoisingLossConfig)
+    clip_length: int | None = None
     lim_blocks: int = 6
     lim_head: Literal["warp", "residual"] = "warp"
 
@@ -77,6 +82,8 @@ class TrainConfig:
         for name in ("steps", "batch_size", "log_every", "evaluate_every", "evaluate_samples", "lim_blocks"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.clip_length is not None and self.clip_length < 1:
+            raise ConfigError(f"clip_length must be at least 1, got {self.clip_length}.")
         if self.pool is not None and self.pool < self.batch_size:
             raise ConfigError(f"pool must hold at least a batch of {self.batch_size}, got {self.pool}.")
         if self.workers < 0 or (self.minutes is not None and self.minutes <= 0):

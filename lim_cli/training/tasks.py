@@ -304,9 +304,8 @@ class ViewsTask(Task):
         if config.initial is not None:
             self.model.load_state_dict(_denoiser_tensors(Path(config.initial)))
         self.plain = to_plain(options)
-        self.spec = SampleSpec(
-            instants="clip", size=options.image_size, clip_length=options.frames, labelled=(), mono=True
-        )
+        frames = min(config.clip_length or options.frames, options.frames)
+        self.spec = SampleSpec(instants="clip", size=options.image_size, clip_length=frames, labelled=(), mono=True)
 
     def blocks(self) -> list[nn.Module]:
         return list(self.model.blocks)  # type: ignore[union-attr,arg-type]
@@ -315,7 +314,8 @@ class ViewsTask(Task):
         from lim_cli.diffusion.loss import denoising_loss
 
         renamed = {**batch, "images": batch["views"]}
-        return denoising_loss(self.model, renamed, generator)  # type: ignore[arg-type]
+        options = self.config.denoising
+        return denoising_loss(self.model, renamed, generator, options=options)  # type: ignore[arg-type]
 
 
 def _denoiser_tensors(folder: Path) -> dict[str, Tensor]:
