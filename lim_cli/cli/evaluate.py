@@ -134,6 +134,9 @@ def tracking(
     ] = None,
     count: Annotated[int, typer.Option(help="Held-out procedural objects.", min=1)] = 8,
     gap: Annotated[float, typer.Option(help="Part of the motion between two of the 8 steps.", min=0.01)] = 0.1,
+    refine: Annotated[
+        float, typer.Option(help="Nominal seconds of refinement of a clip's keyframes first.", min=0.0)
+    ] = 0.0,
     output: judging.OutputOption = None,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
@@ -155,7 +158,7 @@ def tracking(
             if scenes
             else sequences.procedural_sequences(count, gap=gap)
         )
-        return compare_tracking(networks, cases, progress=sink)
+        return compare_tracking(networks, cases, refine_seconds=refine, progress=sink)
 
     needs = ("lrm", "lim", "canonical_lrm", "canonical_lim")
     judging.run(context, judge, needs, output, device, weights, release, json_, quiet, {})

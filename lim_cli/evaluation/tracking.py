@@ -22,7 +22,8 @@ from lim_cli.geometry.mesh import Mesh, TrackedMesh
 from lim_cli.metrics.alignment import Similarity
 from lim_cli.metrics.chamfer import chamfer_3d, chamfer_motion, chamfer_sequence
 from lim_cli.stages import keyframes as keyframes_stage
-from lim_cli.stages import track
+from lim_cli.stages import refine, track
+from lim_cli.stages.config import RefinementConfig
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.surface import FieldQuery, agreeing_level, triplane_surface
 
@@ -33,10 +34,13 @@ POINTS = 4096
 VERTICES = 6000
 
 
-def compare_tracking(networks: Networks, cases: Iterable[TracedCase], *, progress: Progress | None = None) -> Report:
+def compare_tracking(
+    networks: Networks, cases: Iterable[TracedCase], *, refine_seconds: float = 0.0, progress: Progress | None = None
+) -> Report:
     """Three ways to carry one mesh through time: ours, the paper's nearest neighbours, and standing still.
 
-    All start from the same mesh with the same colours (the first triplane's, at the vertices). Pictures: novel views
+    All start from the same mesh with the same colours (the first triplane's, at the vertices), and see the same
+    triplanes, brought closer to the pictures for `refine_seconds` (nominal, a clip) first. Pictures: novel views
     at SHOWN_STEPS. cd_3d, cd_4d, cd_motion: over all steps, fractions of the object's size; only cd_3d is aligned
     (step by step), since the input is posed.
     """
@@ -45,7 +49,7 @@ def compare_tracking(networks: Networks, cases: Iterable[TracedCase], *, progres
     rows, singles = [], []
     with progress.task("Comparing ways to trace", None) as task:
         for case in cases:
-            tracks, colours = trace(networks, case, progress=progress)
+            tracks, colours = trace(networks, case, refine_seconds=refine_seconds, progress=progress)
             steps = [min(step, len(case.truth)) - 1 for step in SHOWN_STEPS]
             group = scores.setdefault((case.group, ""), {name: [] for name in tracks})
             drawn = {
@@ -66,17 +70,23 @@ def compare_tracking(networks: Networks, cases: Iterable[TracedCase], *, progres
         f"Pictures are those of steps {', '.join(map(str, SHOWN_STEPS))}; all rows share first mesh and colours.",
         f"'{OURS}' also follows the input's pixels and mattes, which '{NEAREST}' does not use after step 1.",
     ]
+    if refine_seconds > 0:
+        notes.append(f"All rows use triplanes that were refined for {refine_seconds:g} nominal seconds a clip.")
     return Report(tables(scores), notes=notes, cases=singles, columns=["truth", OURS, NEAREST, STILL], strip=rows)
 
 
 def trace(
-    networks: Networks, case: TracedCase, *, progress: Progress | None = None
+    networks: Networks, case: TracedCase, *, refine_seconds: float = 0.0, progress: Progress | None = None
 ) -> tuple[dict[str, TrackedMesh], np.ndarray]:
     """Row -> the traced mesh at every keyframe (model frame), and the vertices' colours [vertex, 3] in [0, 1]."""
     with tempfile.TemporaryDirectory(prefix="lim-") as temporary:
-        folder = Path(temporary)
+        folder, refined = Path(temporary, "keyframes"), Path(temporary, "refined")
         keyframes_stage.run(case.views, networks, Pieces(folder), progress=progress)
         keyframes = KeyframesArtifact.load(folder)
+        if refine_seconds > 0:
+            seconds = RefinementConfig(seconds=refine_seconds)
+            refine.run(keyframes, case.views, seconds, networks, Pieces(refined), progress=progress)
+            keyframes = KeyframesArtifact.load(folder, refined)
         config = track.TrackConfig(vertices=VERTICES)
         ours = track.run(keyframes, case.views, None, keyframes.times, config, networks, progress=progress).track
         first = keyframes.output(0, networks.device).triplane[0]

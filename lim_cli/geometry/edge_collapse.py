@@ -7,9 +7,9 @@ it would turn over a face.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from lim_cli.core.cached_njit import cached_njit
 from lim_cli.geometry.mesh import Mesh
 from lim_cli.geometry.normals import face_normals
 
@@ -38,7 +38,7 @@ def _vertex_quadrics(positions: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return np.stack(sums, axis=1).reshape(-1, 4, 4)
 
 
-@numba.njit(nogil=True, cache=False)  # type: ignore[untyped-decorator, unused-ignore]
+@cached_njit()
 def _best_position(q: np.ndarray, keep: int, gone: int, middle: np.ndarray, p: np.ndarray) -> None:
     """Last row of positions `p` becomes the best one for the two vertices' quadric, by Cramer's rule.
 
@@ -59,14 +59,14 @@ def _best_position(q: np.ndarray, keep: int, gone: int, middle: np.ndarray, p: n
     p[-1, 2] = (xz * x + yz * y + zz * z) * scale
 
 
-@numba.njit(nogil=True, cache=False)  # type: ignore[untyped-decorator, unused-ignore]
+@cached_njit()
 def _normal(p: np.ndarray, i: int, j: int, k: int) -> tuple[float, float, float]:
     ux, uy, uz = p[j, 0] - p[i, 0], p[j, 1] - p[i, 1], p[j, 2] - p[i, 2]
     vx, vy, vz = p[k, 0] - p[i, 0], p[k, 1] - p[i, 1], p[k, 2] - p[i, 2]
     return uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
 
 
-@numba.njit(nogil=True, cache=False)  # type: ignore[untyped-decorator, unused-ignore]
+@cached_njit()
 def _turns_over(
     positions: np.ndarray,
     faces: np.ndarray,
@@ -94,7 +94,7 @@ def _turns_over(
     return False
 
 
-@numba.njit(nogil=True, cache=False)  # type: ignore[untyped-decorator, unused-ignore]
+@cached_njit()
 def _replay(
     positions: np.ndarray, faces: np.ndarray, alive: np.ndarray, quadrics: np.ndarray, collapses: np.ndarray
 ) -> None:

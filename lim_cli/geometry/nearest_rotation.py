@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from lim_cli.core.cached_njit import cached_njit
 
 SWEEPS = 8
 """Jacobi converges quadratically: five reach double precision."""
 
 
-@numba.njit(nogil=True, cache=False)  # type: ignore[untyped-decorator, unused-ignore]
+@cached_njit()
 def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
     """R [n, 3, 3] that maximises trace(R^T A), det R = 1, for each A of `matrices` [n, 3, 3] float64.
 
@@ -88,7 +89,7 @@ def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
     return result
 
 
-@numba.njit(nogil=True, cache=False)  # type: ignore[untyped-decorator, unused-ignore]
+@cached_njit()
 def _column(a: np.ndarray, v: np.ndarray, column: int, u: np.ndarray, place: int) -> None:
     """u[:, place] = a v[:, column]."""
     for k in range(3):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
+
+from lim_cli.core.cached_njit import cached_njit
 
 NEAR = 1e-4
 
@@ -95,7 +96,7 @@ def _rasterize(pixels: np.ndarray, inverse: np.ndarray, faces: np.ndarray, size:
     return Raster(face_index, barycentric, depth)
 
 
-@numba.njit(nogil=True, cache=False)  # type: ignore[untyped-decorator, unused-ignore]
+@cached_njit()
 def _fill(
     pixels: np.ndarray,
     inverse: np.ndarray,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from lim_cli.core.cached_njit import cached_njit
 from lim_cli.geometry.normals import face_normals
 from lim_cli.geometry.rasterize import Raster, camera_points, rasterize
 from lim_cli.geometry.texture_trust import TrustRules, pixel_trust, spread_outwards
@@ -206,7 +206,7 @@ def accumulate(
     )
 
 
-@numba.njit(nogil=True, cache=False, fastmath=False)  # type: ignore[untyped-decorator, unused-ignore]
+@cached_njit()
 def _accumulate(
     image: np.ndarray,
     depth: np.ndarray,

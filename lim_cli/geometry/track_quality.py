@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numba
 import numpy as np
 from scipy.spatial import cKDTree
 
+from lim_cli.core.cached_njit import cached_njit
 from lim_cli.geometry.face_repair import bad_faces
 from lim_cli.geometry.mesh import TrackedMesh
 from lim_cli.geometry.normals import face_normals
@@ -77,7 +77,7 @@ def self_intersecting(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return result
 
 
-@numba.njit(nogil=True, cache=False)  # type: ignore[untyped-decorator, unused-ignore]
+@cached_njit()
 def _mark(corners: np.ndarray, faces: np.ndarray, first: np.ndarray, second: np.ndarray, result: np.ndarray) -> None:
     """Marks both faces of every pair [pair], [pair] that cut each other."""
     for n in range(first.shape[0]):
@@ -103,7 +103,7 @@ def _mark(corners: np.ndarray, faces: np.ndarray, first: np.ndarray, second: np.
             result[b] = True
 
 
-@numba.njit(nogil=True, cache=False)  # type: ignore[untyped-decorator, unused-ignore]
+@cached_njit()
 def _pierces(start: np.ndarray, end: np.ndarray, triangle: np.ndarray) -> bool:
     """Whether the segment goes through the triangle (Moeller and Trumbore 1997)."""
     dx, dy, dz = end[0] - start[0], end[1] - start[1], end[2] - start[2]

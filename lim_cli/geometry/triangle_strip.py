@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from lim_cli.core.cached_njit import cached_njit
 
 GONE = 4
 """More than the neighbours any face has."""
@@ -44,7 +45,7 @@ def _neighbours(faces: np.ndarray) -> np.ndarray:
     return np.where(single & own, order[found] // 3, -1).reshape(-1, 3).astype(np.int32)
 
 
-@njit(cache=True)
+@cached_njit()
 def _walk(faces: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
     count = len(faces)
     done = np.zeros(count, np.bool_)
@@ -93,7 +94,7 @@ def _walk(faces: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
     return strip[:length].copy()
 
 
-@njit(cache=True)
+@cached_njit()
 def _loneliest(done: np.ndarray, neighbours: np.ndarray) -> int:
     best, face = GONE, -1
     for i in range(len(done)):
@@ -105,7 +106,7 @@ def _loneliest(done: np.ndarray, neighbours: np.ndarray) -> int:
     return face
 
 
-@njit(cache=True)
+@cached_njit()
 def _free(done: np.ndarray, neighbours: np.ndarray, face: int) -> int:
     """How many neighbours of a face are to be drawn yet; GONE where it is no face, or drawn."""
     if face < 0 or done[face]:
@@ -117,13 +118,13 @@ def _free(done: np.ndarray, neighbours: np.ndarray, face: int) -> int:
     return free
 
 
-@njit(cache=True)
+@cached_njit()
 def _corners(face: np.ndarray, first: int, turned: bool) -> tuple[int, int, int]:
     x, y, z = face[first], face[(first + 1) % 3], face[(first + 2) % 3]
     return (y, x, z) if turned else (x, y, z)
 
 
-@njit(cache=True)
+@cached_njit()
 def _straight(
     faces: np.ndarray,
     neighbours: np.ndarray,
@@ -146,7 +147,7 @@ def _straight(
         steps += 1
 
 
-@njit(cache=True)
+@cached_njit()
 def _across(faces: np.ndarray, neighbours: np.ndarray, face: int, a: int, b: int) -> int:
     for k in range(3):
         p, q = faces[face, k], faces[face, (k + 1) % 3]
@@ -155,7 +156,7 @@ def _across(faces: np.ndarray, neighbours: np.ndarray, face: int, a: int, b: int
     return -1
 
 
-@njit(cache=True)
+@cached_njit()
 def _third(face: np.ndarray, a: int, b: int) -> int:
     for k in range(3):
         if face[k] != a and face[k] != b:

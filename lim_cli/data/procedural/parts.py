@@ -4,10 +4,9 @@ The kernels (numba, no compiler needed at install) lie in `distances`, `tracing`
 `queries`, each importing those before it. Points and rays go through them in packets of up to PACKET, so that
 every inner loop runs over a packet without branches and compiles to vector instructions.
 
-Compiled code is kept on disk beside the functions called from Python (in `rendering` and `queries`). numba
-compiles them anew when their own file changes, not when a file that they import does: after changing one of the
-other files, touch these two. numba also compiles a function once more for every constant among its arguments, so
-counts and switches are passed as np.int64(..).
+Compiled code is kept on disk with the functions called from Python, in `rendering` and `queries`: after changing
+one of the other files, touch these two (see `core.cached_njit`). numba also compiles a function once more for every
+constant among its arguments, so counts and switches are passed as np.int64(..).
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from lim_cli.core.cached_njit import cached_njit
+
 ROUND_CONE, BOX, BALL, CYLINDER = 0, 1, 2, 3
 PLAIN, STRIPES, DOTS, GRADIENT, BLOTCHES, COUNTERSHADE, CHECKER = 0, 1, 2, 3, 4, 5, 6
 LOOK_SIZE = 14  # base rgb, second rgb, pattern, frequency, phase, axis xyz, part half height, softness
@@ -24,7 +25,7 @@ PACKET = 64
 NEAR = np.float32(2e-3)  # a ray this close to the surface has met it
 
 compiled = numba.njit(nogil=True, fastmath=True, error_model="numpy")
-entry_point = numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")  # with all that it calls
+entry_point = cached_njit(fastmath=True, error_model="numpy")  # with all that it calls
 
 
 class Parts(NamedTuple):
