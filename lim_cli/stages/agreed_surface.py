@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lim_cli.geometry.marching_cubes import Bounds
+from lim_cli.geometry.inflation import Balls
 from lim_cli.geometry.mesh import Mesh
 from lim_cli.geometry.normals import vertex_normals
 from lim_cli.geometry.silhouettes import Silhouette
 from lim_cli.geometry.surface_pull import ColouredSurface
 from lim_cli.stages.networks import Networks
-from lim_cli.stages.surface import FieldQuery, NoObjectError, box_around, triplane_surface
+from lim_cli.stages.surface import FieldQuery, Lattice, NoObjectError, box_around
 
 
 def coloured_surface(
@@ -46,8 +46,8 @@ def surface_near(
     most: int,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Points and normals [sample, 3] of the surface within `margin` of the vertices' box, `most` at most."""
-    bounds = box_around(vertices, margin)
-    mesh = agreed_surface(networks, triplane, silhouettes, resolution=resolution, bounds=bounds, level=level)
+    lattice = Lattice.of(networks.lrm.field, triplane, resolution=resolution, bounds=box_around(vertices, margin))
+    mesh = agreed_surface(lattice, silhouettes, level)
     if mesh is None:
         return None
     normals = vertex_normals(mesh.vertices, mesh.faces)
@@ -58,27 +58,18 @@ def surface_near(
 
 
 def agreed_surface(
-    networks: Networks,
-    triplane: torch.Tensor,
+    lattice: Lattice,
     silhouettes: list[list[Silhouette]],
-    *,
-    resolution: int,
-    bounds: Bounds,
     level: float,
+    *,
+    added: Balls | None = None,
     min_fraction: float = 0.02,
 ) -> Mesh | None:
     """The surface cut at all silhouettes; at fewer of them, the least trusted (last) first, if nothing is left."""
     for count in range(len(silhouettes), -1, -1):
+        trusted = [s for group in silhouettes[:count] for s in group]
         try:
-            return triplane_surface(
-                networks.lrm.field,
-                triplane,
-                resolution=resolution,
-                bounds=bounds,
-                level=level,
-                min_fraction=min_fraction,
-                silhouettes=[s for group in silhouettes[:count] for s in group],
-            )
+            return lattice.surface(level, silhouettes=trusted, added=added, min_fraction=min_fraction)
         except NoObjectError:
             continue
     return None

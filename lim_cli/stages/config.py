@@ -100,6 +100,7 @@ class RefinementConfig:
 class TrackConfig:
     """vertices: of the mesh. control_vertices: of the coarse copy that is moved in its place and carries it.
 
+    complete: parts that the input's mattes show and the first triplane lacks (thin legs, tips) are blown up from them.
     resolution: of marching cubes on the first triplane; step_resolution: on the others, within the object's box.
     stiffness: of ARAP. smoothing, polish: Taubin rounds on the first mesh, before and after
     vertices are taken out: the latter reach the triplane's own texels, which show as stairs.
@@ -118,6 +119,7 @@ class TrackConfig:
 
     vertices: int = 6_000
     control_vertices: int = 2_000
+    complete: bool = True
     resolution: int = 144
     step_resolution: int = 88
     stiffness: float = 5.0

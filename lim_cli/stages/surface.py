@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import InputError
+from lim_cli.geometry.inflation import Balls
 from lim_cli.geometry.marching_cubes import UNIT_BOX, Bounds, EmptySurfaceError, surface_from_lattice
 from lim_cli.geometry.mesh import Mesh
 from lim_cli.geometry.mesh_cleanup import keep_components
@@ -27,37 +29,61 @@ class NoObjectError(InputError):
     """The triplane holds no surface at the level."""
 
 
-@torch.no_grad()
-def triplane_surface(
-    field: FieldDecoder,
-    triplane: Tensor,
-    *,
-    resolution: int,
-    bounds: Bounds = UNIT_BOX,
-    level: float = 0.0,
-    min_fraction: float = 0.02,
-    silhouettes: Sequence[Silhouette] = (),
-) -> Mesh:
-    """Mesh where the density logit of a triplane [3, c, h, w] is `level`, without floaters below `min_fraction`.
+@dataclass(frozen=True)
+class Lattice:
+    """Density logits [x, y, z] of a triplane on the points of a lattice, the ends of which are at `bounds`."""
 
-    silhouettes: space outside any of them is cut away, to a fraction of a pixel.
+    logits: np.ndarray
+    bounds: Bounds
+
+    @staticmethod
+    @torch.no_grad()
+    def of(field: FieldDecoder, triplane: Tensor, *, resolution: int, bounds: Bounds = UNIT_BOX) -> Lattice:
+        """Of a triplane [3, c, h, w], `resolution` points along each axis."""
+        # a whole lattice is cheaper than a sparse one here: its plane features are interpolated once per plane
+        axes = tuple(
+            torch.linspace(low, high, resolution, device=triplane.device) for low, high in zip(*bounds, strict=True)
+        )
+        return Lattice(field.on_lattice(field.project(triplane), axes).cpu().numpy(), bounds)  # type: ignore[arg-type]
+
+    def surface(
+        self,
+        level: float,
+        *,
+        silhouettes: Sequence[Silhouette] = (),
+        added: Balls | None = None,
+        min_fraction: float = 0.02,
+    ) -> Mesh:
+        """Mesh where the logit is `level`, without floaters below `min_fraction`.
+
+        silhouettes: space outside any of them is cut away, to a fraction of a pixel. added: is solid all the same.
+
+        Raises:
+            NoObjectError: there is no surface at all.
+            NumericalError: the field is NaN somewhere.
+        """
+        logits = carved(self.logits, level, silhouettes, self.bounds)
+        if added is not None:
+            logits = added.raise_lattice(logits, self.bounds, level, LOGIT_PER_PIXEL)
+        try:
+            mesh = surface_from_lattice(logits, level, self.bounds)
+        except EmptySurfaceError as error:
+            raise NoObjectError(
+                "No object was found in the views; check the matte (--matte) and that the object is in the picture."
+            ) from error
+        return keep_components(mesh, min_fraction)
+
+
+def triplane_surface(
+    field: FieldDecoder, triplane: Tensor, *, resolution: int, bounds: Bounds = UNIT_BOX, level: float = 0.0
+) -> Mesh:
+    """`Lattice.surface` of a triplane [3, c, h, w].
 
     Raises:
         NoObjectError: there is no surface at all.
         NumericalError: the field is NaN somewhere.
     """
-    # a whole lattice is cheaper than a sparse one here: its plane features are interpolated once per plane
-    axes = tuple(
-        torch.linspace(low, high, resolution, device=triplane.device) for low, high in zip(*bounds, strict=True)
-    )
-    logits = field.on_lattice(field.project(triplane), axes).cpu().numpy()  # type: ignore[arg-type]
-    try:
-        mesh = surface_from_lattice(carved(logits, level, silhouettes, bounds), level, bounds)
-    except EmptySurfaceError as error:
-        raise NoObjectError(
-            "No object was found in the views; check the matte (--matte) and that the object is in the picture."
-        ) from error
-    return keep_components(mesh, min_fraction)
+    return Lattice.of(field, triplane, resolution=resolution, bounds=bounds).surface(level)
 
 
 def carved(logits: np.ndarray, level: float, silhouettes: Sequence[Silhouette], bounds: Bounds) -> np.ndarray:
@@ -96,8 +122,7 @@ def agreeing_level(
     A network trained for little time is unsure of thin parts: their logits stay below 0, where a surface at 0
     would lose them. The input's own silhouettes say how far down to go.
     """
-    axis = torch.linspace(-1, 1, resolution, device=triplane.device)
-    logits = field.on_lattice(field.project(triplane), (axis, axis, axis)).cpu().numpy()
+    logits = Lattice.of(field, triplane, resolution=resolution).logits
     room = _room(logits > min(LEVELS) - 1.0, silhouettes, UNIT_BOX)
     best, best_score = 0.0, -1.0
     for level in LEVELS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -15,10 +16,11 @@ from lim_cli.geometry.arap import ArapSolver
 from lim_cli.geometry.canonical_matching import SurfaceSamples
 from lim_cli.geometry.control_mesh import ControlMesh
 from lim_cli.geometry.face_repair import unfolded
-from lim_cli.geometry.marching_cubes import UNIT_BOX
+from lim_cli.geometry.inflation import Balls, bare_balls
 from lim_cli.geometry.mesh import Mesh, TrackedMesh
 from lim_cli.geometry.mesh_cleanup import simplify, smooth
 from lim_cli.geometry.rasterize import interpolate, rasterize
+from lim_cli.geometry.silhouettes import Silhouette
 from lim_cli.geometry.surface_pull import ColouredSurface
 from lim_cli.geometry.temporal_smoothing import smooth_track
 from lim_cli.models.lim import InterpolationState, state_of
@@ -28,12 +30,12 @@ from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks, batched
-from lim_cli.stages.surface import FieldQuery, NoObjectError, agreeing_level, box_around
+from lim_cli.stages.surface import FieldQuery, Lattice, NoObjectError, agreeing_level, box_around
 from lim_cli.stages.traced import Traced, kept_first_mesh, load_traced, save_traced
 from lim_cli.stages.tracer import Shape, Tracer, blended, no_surface
 from lim_cli.stages.track_plan import between, calm, looks, spans, stops
 
-STAGE_VERSION = 6
+STAGE_VERSION = 7
 OPENS = 1.1
 """How much longer than at first the outlines must usually be for another keyframe to be the template."""
 SURROUNDING = 3
@@ -53,7 +55,8 @@ def run(
 ) -> TrackArtifact:
     """Traces one keyframe's mesh to every time of `times` (seconds, increasing from the first keyframe).
 
-    1. Marching cubes on LRM's triplane of the template keyframe gives the vertices and, for good, the faces. It is
+    1. Marching cubes on LRM's triplane of the template keyframe gives the vertices and, for good, the faces; what it
+       lacks of the input's mattes is blown up from them (`geometry.inflation`). The template is
        the paper's first one unless the object is folded up there; then the one where its outline is longest, and the
        steps below go from there to both ends of the clip.
     2. At every `span`-th keyframe the mesh's canonical coordinates (where each vertex is in the template) are rendered
@@ -178,7 +181,7 @@ def first_mesh(
     config: TrackConfig,
     keyframe: int,
 ) -> tuple[Mesh, float]:
-    """A keyframe's surface, cut at the mattes, cleaned, simplified and fitted to them; and its level."""
+    """A keyframe's surface, brought to fill the mattes and no more, cleaned, simplified, fitted; and its level."""
     triplane = keyframes.output(keyframe, networks.device).triplane[0]
     field, moment = networks.lrm.field, float(views.keyframe_times[keyframe])
     trusted = [evidence.real(moment), evidence.loose(moment)]
@@ -187,15 +190,37 @@ def first_mesh(
     if level is None:
         mattes = views.rgba[keyframe, ..., 3] > 127
         level = agreeing_level(field, triplane, views.cameras_at(keyframe), mattes, silhouettes=silhouettes)
-    cut = partial(agreed_surface, networks, triplane, trusted, level=level, min_fraction=0.05)
-    rough = cut(resolution=64, bounds=UNIT_BOX)
-    mesh = cut(resolution=config.resolution, bounds=box_around(rough.vertices, 0.06)) if rough is not None else None
+    mesh = _complete_surface(partial(Lattice.of, field, triplane), evidence.real(moment), trusted, level, config)
     if mesh is None:
         raise NoObjectError(f"No object was found in keyframe {keyframe}; check the matte (--matte) and the picture.")
     mesh = smooth(simplify(smooth(mesh, config.smoothing), config.vertices), config.polish)
     solver = ArapSolver(mesh.vertices, mesh.faces, "uniform")
     fitted = Tracer(mesh, solver, config).fit_outline(mesh.vertices, evidence.real(moment))
     return Mesh(fitted, mesh.faces), level
+
+
+def _complete_surface(
+    lattice: Callable[..., Lattice],
+    real: list[Silhouette],
+    trusted: list[list[Silhouette]],
+    level: float,
+    config: TrackConfig,
+) -> Mesh | None:
+    """The surface in full resolution, with what it lacks of the input's own mattes; None where there is none."""
+
+    def lacking(mesh: Mesh) -> Balls | None:
+        return bare_balls(mesh, real) if config.complete else None
+
+    cut = partial(agreed_surface, silhouettes=trusted, level=level, min_fraction=0.05)
+    rough = cut(lattice(resolution=64))
+    if rough is None:
+        return None
+    added = lacking(rough)
+    reach = rough.vertices if added is None else np.concatenate([rough.vertices, added.centres])
+    fine = lattice(resolution=config.resolution, bounds=box_around(reach, 0.06))
+    mesh = cut(fine)
+    added = None if mesh is None else lacking(mesh)
+    return mesh if added is None else cut(fine, added=added)
 
 
 @torch.no_grad()
