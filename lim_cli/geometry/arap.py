@@ -17,6 +17,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
+from lim_cli.core.cached_njit import cached_njit
 from lim_cli.core.errors import NumericalError
 from lim_cli.geometry.nearest_rotation import nearest_rotations
 
@@ -39,13 +40,11 @@ class ArapSolver:
         self.faces = faces
         count = len(rest_vertices)
         weights = _edge_weights(rest_vertices.astype(np.float64), faces, edge_weights)  # csr, symmetric
-        self._source = np.repeat(np.arange(count), np.diff(weights.indptr))
-        self._target = weights.indices
-        self._rest_edges = rest_vertices.astype(np.float64)[self._source] - rest_vertices[self._target]
-        self._weighted_rest = weights.data[:, None] * self._rest_edges
-        # Row i sums over the directed edges that leave vertex i.
-        ones = np.ones(len(weights.indices))
-        self._sum_edges = sparse.csr_matrix((ones, np.arange(len(ones)), weights.indptr), shape=(count, len(ones)))
+        # the directed edges that leave vertex i are those from begins[i] to begins[i + 1]
+        self._begins, self._target = weights.indptr, weights.indices
+        source = np.repeat(np.arange(count), np.diff(weights.indptr))
+        rest_edges = rest_vertices.astype(np.float64)[source] - rest_vertices[self._target]
+        self._weighted_rest = weights.data[:, None] * rest_edges
         degree = np.asarray(weights.sum(axis=1)).ravel()
         self._laplacian = (sparse.diags(degree) - weights).tocsc()
         self._factor: linalg.SuperLU | None = None
@@ -104,15 +103,38 @@ class ArapSolver:
 
     def rotations(self, vertices: np.ndarray) -> np.ndarray:
         """Local step: R_i [vertex, 3, 3] that best turns the rest edges of vertex i into those of `vertices`."""
-        edges = vertices[self._source] - vertices[self._target]
-        outer = (edges[:, :, None] * self._weighted_rest[:, None, :]).reshape(-1, 9)
-        covariance = (self._sum_edges @ outer).reshape(-1, 3, 3)  # sum w e r^T
-        return np.asarray(nearest_rotations(covariance))
+        return np.asarray(nearest_rotations(_covariance(vertices, self._begins, self._target, self._weighted_rest)))
 
     def _rotated_edges(self, rotations: np.ndarray) -> np.ndarray:
         """Right-hand side [vertex, 3]: sum_j w_ij (R_i + R_j) / 2 (r_i - r_j)."""
-        mean = 0.5 * (rotations[self._source] + rotations[self._target])
-        return np.asarray(self._sum_edges @ np.einsum("eab,eb->ea", mean, self._weighted_rest))
+        return np.asarray(_rotated(rotations, self._begins, self._target, self._weighted_rest))
+
+
+@cached_njit()
+def _covariance(vertices: np.ndarray, begins: np.ndarray, target: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """[vertex, 3, 3]: the sum of e r^T over a vertex's edges e and their weighted `rest` [edge, 3] r."""
+    result = np.zeros((vertices.shape[0], 3, 3))
+    for i in range(vertices.shape[0]):
+        for edge in range(begins[i], begins[i + 1]):
+            j = target[edge]
+            for a in range(3):
+                along = vertices[i, a] - vertices[j, a]
+                for b in range(3):
+                    result[i, a, b] += along * rest[edge, b]
+    return result
+
+
+@cached_njit()
+def _rotated(rotations: np.ndarray, begins: np.ndarray, target: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """[vertex, 3]: the sum of (R_i + R_j) / 2 r over a vertex's edges' weighted `rest` [edge, 3] r."""
+    result = np.zeros((rotations.shape[0], 3))
+    for i in range(rotations.shape[0]):
+        for edge in range(begins[i], begins[i + 1]):
+            j = target[edge]
+            for a in range(3):
+                for b in range(3):
+                    result[i, a] += 0.5 * (rotations[i, a, b] + rotations[j, a, b]) * rest[edge, b]
+    return result
 
 
 def _edge_weights(vertices: np.ndarray, faces: np.ndarray, kind: EdgeWeights) -> sparse.csr_matrix:

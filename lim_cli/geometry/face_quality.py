@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lim_cli.geometry.normals import face_normals, vertex_normals
+from lim_cli.core.cached_njit import cached_njit
+from lim_cli.geometry.normals import vertex_normals
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,8 @@ def face_quality(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
     4 sqrt(3) area / (sum of squared edge lengths).
     """
-    points = vertices.astype(np.float64)
-    edges = points[faces] - points[np.roll(faces, -1, axis=1)]  # [face, 3, 3]
-    squared = np.sum(edges**2, axis=(1, 2))
-    doubled = np.linalg.norm(face_normals(points, faces), axis=1)
-    return np.asarray(2.0 * np.sqrt(3.0) * doubled / np.maximum(squared, 1e-30))
+    points, corners = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
+    return np.asarray(_shapes_and_agreement(points, corners, np.zeros_like(points))[0])
 
 
 def flipped_faces(previous: np.ndarray, following: np.ndarray, faces: np.ndarray) -> FlipStatistics:
@@ -45,5 +43,25 @@ def flipped_faces(previous: np.ndarray, following: np.ndarray, faces: np.ndarray
 
 
 def _agreement(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    around = vertex_normals(vertices, faces)[faces].sum(axis=1)
-    return np.asarray(np.sum(face_normals(vertices, faces) * around, axis=1) >= 0)
+    points, corners = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
+    normals = vertex_normals(vertices, faces).astype(np.float64)
+    return np.asarray(_shapes_and_agreement(points, corners, normals)[1])
+
+
+@cached_njit()
+def _shapes_and_agreement(points: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each face's shape [face], and whether it faces as the sum of its vertices' `normals` [vertex, 3] does."""
+    shape, agrees = np.empty(faces.shape[0]), np.empty(faces.shape[0], np.bool_)
+    for face in range(faces.shape[0]):
+        i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+        ux, uy, uz = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1], points[j, 2] - points[i, 2]
+        vx, vy, vz = points[k, 0] - points[i, 0], points[k, 1] - points[i, 1], points[k, 2] - points[i, 2]
+        wx, wy, wz = ux - vx, uy - vy, uz - vz
+        squared = ux * ux + uy * uy + uz * uz + vx * vx + vy * vy + vz * vz + wx * wx + wy * wy + wz * wz
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        toward = nx * (normals[i, 0] + normals[j, 0] + normals[k, 0])
+        toward += ny * (normals[i, 1] + normals[j, 1] + normals[k, 1])
+        toward += nz * (normals[i, 2] + normals[j, 2] + normals[k, 2])
+        shape[face] = 2.0 * np.sqrt(3.0) * np.sqrt(nx * nx + ny * ny + nz * nz) / max(squared, 1e-30)
+        agrees[face] = toward >= 0.0
+    return shape, agrees
