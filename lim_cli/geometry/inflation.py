@@ -22,9 +22,10 @@ RIM = 2.5
 """Pixels from the drawn surface within which a bare part is its outline's affair."""
 LARGEST = 0.15
 """Largest radius of a ball, world units."""
-DEPTHS = 33
 REACH = 0.6
-"""How far in depth a bare part may lie from where the surface ends, world units, and how many places are tried."""
+"""How far in depth, world units, a bare part may lie from where the surface ends."""
+DEPTHS = 33
+"""How many places are tried between the two ends of that."""
 NEIGHBOURS = np.array([(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)])
 
 
@@ -65,6 +66,9 @@ class Balls:
         return result
 
 
+_NONE = Balls(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+
+
 def bare_balls(mesh: Mesh, silhouettes: list[Silhouette]) -> Balls | None:
     """Balls that fill what the mesh leaves bare of the mattes; None where that is no more than its outline.
 
@@ -87,13 +91,13 @@ def _of_view(mesh: Mesh, silhouette: Silhouette, others: list[Silhouette], befor
     covered = raster.mask.copy()
     for balls in before:
         _cover(covered, depth, balls, silhouette)
+    if not covered.any():
+        return _NONE  # nothing says how deep
     away = cv2.distanceTransform((~covered).astype(np.uint8), cv2.DIST_L2, 5)
     parts, count = ndimage.label(silhouette.matte & ~covered, np.ones((3, 3)))
     farthest = ndimage.maximum(away, parts, np.arange(1, count + 1)) if count else np.zeros(0)
-    chosen: list[Balls] = []
-    for part in 1 + np.flatnonzero(np.asarray(farthest) > RIM):
-        chosen.append(_part(parts == part, covered, depth, silhouette, others))
-    return Balls.joined(chosen) if chosen else Balls(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+    large = 1 + np.flatnonzero(np.asarray(farthest) > RIM)
+    return Balls.joined([_NONE, *(_part(parts == part, covered, depth, silhouette, others) for part in large)])
 
 
 def _cover(covered: np.ndarray, depth: np.ndarray, balls: Balls, silhouette: Silhouette) -> None:

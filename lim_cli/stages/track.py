@@ -190,7 +190,7 @@ def first_mesh(
     if level is None:
         mattes = views.rgba[keyframe, ..., 3] > 127
         level = agreeing_level(field, triplane, views.cameras_at(keyframe), mattes, silhouettes=silhouettes)
-    mesh = _complete_surface(partial(Lattice.of, field, triplane), evidence.real(moment), trusted, level, config)
+    mesh = complete_surface(partial(Lattice.of, field, triplane), evidence.real(moment), trusted, level, config)
     if mesh is None:
         raise NoObjectError(f"No object was found in keyframe {keyframe}; check the matte (--matte) and the picture.")
     mesh = smooth(simplify(smooth(mesh, config.smoothing), config.vertices), config.polish)
@@ -199,7 +199,7 @@ def first_mesh(
     return Mesh(fitted, mesh.faces), level
 
 
-def _complete_surface(
+def complete_surface(
     lattice: Callable[..., Lattice],
     real: list[Silhouette],
     trusted: list[list[Silhouette]],

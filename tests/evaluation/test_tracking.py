@@ -85,3 +85,7 @@ def test_table_3_on_the_tiny_release(tiny_weights: Path) -> None:
     assert all(np.isfinite(float(row[name])) for row in table.values() for name in ("psnr", "cd_motion"))
     assert float(table[OURS]["cd_motion"]) != float(table[STILL]["cd_motion"])
     assert len(found.strip) == 3
+    refined = compare_tracking(networks, procedural_sequences(1, gap=0.1, steps=2), refine_seconds=0.5)
+    (brought_closer,) = refined.result.values()
+    assert float(brought_closer[NEAREST]["psnr"]) != float(table[NEAREST]["psnr"])
+    assert any("0.5 nominal seconds" in note for note in refined.notes)

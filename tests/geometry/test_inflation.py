@@ -71,7 +71,8 @@ def test_other_mattes_say_how_deep_it_lies() -> None:
     trunk = surface_from_lattice(body(*grid), 0.0)
     alone = bare_balls(trunk, [seen(whole, 0.0)])
     helped = bare_balls(trunk, [seen(whole, 0.0), seen(whole, 90.0)])
-    assert alone is not None and helped is not None
+    assert alone is not None
+    assert helped is not None
     depth = [float(np.abs(balls.centres[balls.centres[:, 1] > 0.5, 2] + 0.15).mean()) for balls in (alone, helped)]
     assert depth[0] > 0.15
     assert depth[1] < 0.04
@@ -91,3 +92,10 @@ def test_a_ball_thinner_than_the_lattice_is_held_by_it() -> None:
     mesh = surface_from_lattice(thin.raise_lattice(empty, UNIT_BOX, LEVEL, 0.5), LEVEL)
     assert np.abs(mesh.vertices.mean(0) - [0.013, 0, 0]).max() < 0.02
     assert 0.01 < np.ptp(mesh.vertices, axis=0).max() < 4 / RESOLUTION
+
+
+def test_a_surface_out_of_sight_says_nothing_of_depth() -> None:
+    grid = lattice()
+    whole = surface_from_lattice(body(*grid), 0.0)
+    behind = Mesh(whole.vertices + np.float32([0, 0, 9]), whole.faces)
+    assert bare_balls(behind, [seen(whole, 0.0)]) is None

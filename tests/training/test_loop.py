@@ -172,6 +172,18 @@ def test_the_view_model_goes_on_from_a_pipeline_folder(tmp_path: Path) -> None:
     assert all(torch.equal(t, denoiser.state_dict()[k]) for k, t in module.model.state_dict().items())
 
 
+def test_clips_of_the_view_model_are_as_long_as_asked_and_as_noisy(tmp_path: Path) -> None:
+    noisy = from_plain(
+        TrainConfig, {**to_plain(TINY), "task": "views", "clip_length": 1, "denoising": {"pure_noise": 1.0}}
+    )
+    module = tasks.build_task(noisy)
+    assert module.spec.clip_length == 1
+    assert tasks.build_task(replace(noisy, clip_length=99)).spec.clip_length == DENOISER.frames
+    train(replace(noisy, steps=1), tmp_path / "run")
+    (step,) = [entry for entry in log_of(tmp_path / "run") if "loss" in entry]
+    assert step["from_noise"] == step["colour"]  # every picture was made from noise alone
+
+
 def test_schedule_warms_up_and_falls() -> None:
     config = replace(TINY, warmup=10)
     assert loop._schedule(0.0, 0, config) == pytest.approx(0.1)
