@@ -35,7 +35,7 @@ def canonical(
 
         return canonical_error(networks, count, gap=gap, progress=sink)
 
-    needs = ("lrm", "canonical_lrm", "canonical_lim")
+    needs = ("lrm", "lim", "canonical_lrm", "canonical_lim")
     judging.run(context, judge, needs, output, device, weights, release, json_, quiet, {})
 
 

@@ -22,12 +22,14 @@ from lim_cli.stages.surface import FieldQuery
 def canonical_error(networks: Networks, count: int, *, gap: float, progress: Progress | None = None) -> Report:
     """Canonical coordinates at the middle of an interval, on the true surface: mean distance from the truth.
 
-    Rows: CanonicalLIM; CanonicalLRM on the true middle (its oracle); standing still (a point is its own
-    canonical point). Model units; `count` held-out objects, ends `gap` of the motion apart.
+    Rows: CanonicalLIM; LIM's own warp of the planes, read as motion (where it has a warp head); CanonicalLRM on the
+    true middle (its oracle); standing still (a point is its own canonical point). Model units; `count` held-out
+    objects, ends `gap` of the motion apart.
     """
     progress = progress or SilentProgress()
     size = networks.canonical_lrm.config.encoder.image_size
-    errors: dict[str, list[float]] = {"canonical_lim": [], "canonical_lrm_oracle": [], "standing_still": []}
+    rows = ("canonical_lim", "lim_warp", "canonical_lrm_oracle", "standing_still")
+    errors: dict[str, list[float]] = {row: [] for row in rows}
     with progress.task("Judging canonical coordinates", count) as task:
         for number in range(count):
             rng = np.random.default_rng([2, 0, 8, number])
@@ -58,11 +60,14 @@ def canonical_error(networks: Networks, count: int, *, gap: float, progress: Pro
             for name, plane in planes.items():
                 found = FieldQuery(field, plane).values(samples.surface_points)
                 errors[name].append(float(np.linalg.norm(found - samples.surface_canonical, axis=1).mean()))
+            if networks.lim.config.head == "warp":
+                origins = interval.origins(samples.surface_points, 0.5)
+                errors["lim_warp"].append(float(np.linalg.norm(origins - samples.surface_canonical, axis=1).mean()))
             still = np.linalg.norm(samples.surface_points - samples.surface_canonical, axis=1)
             errors["standing_still"].append(float(still.mean()))
             task.advance()
     table: dict[str, dict[str, Cell]] = {
-        name: {"mean_error": round(float(np.mean(values)), 5)} for name, values in errors.items()
+        name: {"mean_error": round(float(np.mean(values)), 5)} for name, values in errors.items() if values
     }
     return Report({f"procedural, gap {gap:g}, alpha 0.5": table})
 

@@ -128,6 +128,26 @@ class LIM(nn.Module):
                 self.correlation_tokens.weight.mul_(0.1)
 
     def forward(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> InterpolationState:
+        tokens, kept = self._tokens(state, guide, alpha)
+        return InterpolationState(self._triplane(tokens, state, guide, alpha), kept)
+
+    def source_flow(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> Tensor:
+        """Where the planes at alpha take the source's content from: [batch, 3, 2, h, w], first and second axis of each
+
+        plane, model units. What lies at x came from x + flow: of all that LIM learns this alone says what moved where.
+
+        Raises:
+            ConfigError: the `residual` head moves nothing.
+        """
+        if self.config.head != "warp":
+            raise ConfigError("Only a LIM with the warp head knows where the source's content goes.")
+        tokens, _ = self._tokens(state, guide, alpha)
+        return self._source_flow(self._motion(tokens, state, guide), _spread(alpha)).unflatten(0, (-1, 3))
+
+    def _tokens(
+        self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The last block's tokens, and every block's."""
         config = self.config
         code = time_encoding(alpha, config.time_width)  # [batch, time_width]
         features = state.features[-len(self.blocks) :]
@@ -141,7 +161,7 @@ class LIM(nn.Module):
         for block, feature in zip(self.blocks, features, strict=True):
             tokens = block(tokens, feature, code, guide.image_tokens)
             kept.append(tokens)
-        return InterpolationState(self._triplane(tokens, state, guide, alpha), tuple(kept))
+        return tokens, tuple(kept)
 
     def _correlation(self, source: Tensor, target: Tensor) -> Tensor:
         """Local correlation of two triplanes as tokens [batch, token, width]."""
@@ -156,33 +176,44 @@ class LIM(nn.Module):
         tokens = self.correlation_tokens(torch.stack(shifts, 1))  # [batch * 3, width, side, side]
         return tokens.unflatten(0, (-1, 3)).permute(0, 1, 3, 4, 2).flatten(1, 3)
 
-    def _triplane(self, tokens: Tensor, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> Tensor:
+    def _motion(self, tokens: Tensor, state: InterpolationState, guide: InterpolationGuide) -> Tensor:
+        """What the head says of every cell of the planes: flows, shares and a residual [batch * 3, channel, h, w]."""
         config = self.config
-        side, up, channels = config.plane_tokens, config.upsample, config.field.channels
+        side, up = config.plane_tokens, config.upsample
         cells = self.expand(self.norm(tokens)).view(-1, side, side, config.token_channels * up * up)
-        planes = [F.pixel_shuffle(cells.permute(0, 3, 1, 2), up)]
-        source, target = state.triplane.flatten(0, 1), guide.target.triplane.flatten(0, 1)
-        planes.append(source)
+        planes = [F.pixel_shuffle(cells.permute(0, 3, 1, 2), up), state.triplane.flatten(0, 1)]
         if config.guided:
             planes += [guide.source.triplane.flatten(0, 1)] if config.kind == "canonical" else []
-            planes.append(target)
-        motion = self.motion(self.head(torch.cat([p.to(planes[0].dtype) for p in planes], 1))).float()
-        a = alpha.float().repeat_interleave(3).view(-1, 1, 1, 1)
-        residual = motion[:, -channels:]
+            planes.append(guide.target.triplane.flatten(0, 1))
+        motion: Tensor = self.motion(self.head(torch.cat([p.to(planes[0].dtype) for p in planes], 1)))
+        return motion.float()
+
+    def _source_flow(self, motion: Tensor, a: Tensor) -> Tensor:
+        return self.config.reach * torch.tanh(motion[:, :2]) * a
+
+    def _triplane(self, tokens: Tensor, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> Tensor:
+        config = self.config
+        source, target = state.triplane.flatten(0, 1), guide.target.triplane.flatten(0, 1)
+        motion, a = self._motion(tokens, state, guide), _spread(alpha)
+        residual = motion[:, -config.field.channels :]
         if config.head == "residual":
             result = source + residual * a
         elif config.kind == "canonical":
-            flow = config.reach * torch.tanh(motion[:, :2]) * a
-            result = _warp(source, flow) + residual * a
+            result = _warp(source, self._source_flow(motion, a)) + residual * a
         else:
             # as RIFE and FILM do for images: both ends move towards each other, then blend
-            from_source = _warp(source, config.reach * torch.tanh(motion[:, 0:2]) * a)
+            from_source = _warp(source, self._source_flow(motion, a))
             from_target = _warp(target, config.reach * torch.tanh(motion[:, 2:4]) * (1 - a))
             # log(0) = -inf gives the other end a share of exactly 0
             logits = torch.cat([1 - a, a], 1).clamp_min(0).log() + motion[:, 4:6]
             share = logits.softmax(1)
             result = share[:, :1] * from_source + share[:, 1:] * from_target + residual * (4 * a * (1 - a))
         return result.unflatten(0, (-1, 3))
+
+
+def _spread(alpha: Tensor) -> Tensor:
+    """alpha [batch] for every plane: [batch * 3, 1, 1, 1]."""
+    return alpha.float().repeat_interleave(3).view(-1, 1, 1, 1)
 
 
 def _warp(planes: Tensor, flow: Tensor) -> Tensor:

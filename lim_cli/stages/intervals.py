@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lim_cli.models.lim import InterpolationGuide, InterpolationState, state_of
 from lim_cli.models.lrm import LRMOutput
+from lim_cli.models.triplane import PLANE_AXES, bilinear_rows
 from lim_cli.stages.networks import Networks
 
 
@@ -62,6 +63,23 @@ class Interval:
             return state.triplane[0]
         found = self.networks.canonical_lim(state, self._canonical_guide, self._alpha(alpha))
         return found.triplane[0]  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def origins(self, points: np.ndarray, alpha: float) -> np.ndarray:
+        """Where points [n, 3] of the object at alpha were at the source, by LIM's own warp of the planes.
+
+        Two planes speak of each coordinate; their mean counts.
+
+        Raises:
+            ConfigError: the LIM has no warp head.
+        """
+        flow = self.networks.lim.source_flow(state_of(self.source), self._guide, self._alpha(alpha))[0]
+        places = torch.from_numpy(np.ascontiguousarray(points, np.float32)).to(flow.device)
+        moved = torch.zeros_like(places)
+        for plane, axes in zip(flow, PLANE_AXES, strict=True):
+            found = bilinear_rows(plane.permute(1, 2, 0)[None], places[None][..., list(axes)])[0]
+            moved[:, list(axes)] += 0.5 * found
+        return np.asarray((places + moved).cpu().numpy())
 
     def _alpha(self, alpha: float) -> Tensor:
         return torch.tensor([alpha], device=self.source.triplane.device)

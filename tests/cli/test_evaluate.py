@@ -83,7 +83,7 @@ def test_what_is_asked_for_and_not_here_is_missing(
 @pytest.mark.parametrize(
     ("what", "rows", "model"),
     [
-        ("canonical", ["canonical_lim", "canonical_lrm_oracle", "standing_still"], "canonical_lim"),
+        ("canonical", ["canonical_lim", "lim_warp", "canonical_lrm_oracle", "standing_still"], "canonical_lim"),
         ("views", ["generated"], "views"),
     ],
 )

@@ -7,6 +7,7 @@ import torch
 from tiny_models import tiny_interval, tiny_lrm
 from torch import nn
 
+from lim_cli.core.errors import ConfigError
 from lim_cli.models.layers import InterpolatorBlock, time_encoding
 from lim_cli.models.lim import InterpolationGuide
 from lim_cli.models.presets import lim_config
@@ -60,6 +61,28 @@ def test_canonical_lim_starts_as_the_source_and_keeps_it(head: str) -> None:
         disturb(lim.motion)
         assert torch.equal(lim(state, guide, torch.zeros(2)).triplane, state.triplane)
         assert (lim(state, guide, torch.ones(2)).triplane - state.triplane).abs().max() > 0.1
+
+
+def test_the_source_flow_is_what_moves_the_planes() -> None:
+    config = lim_config("tiny")
+    lim, state, guide = tiny_interval(config)
+    cell = 2 / state.triplane.shape[-1]  # of a plane, model units
+    alpha = torch.tensor([0.5, 0.5])
+    with torch.no_grad():
+        assert lim.source_flow(state, guide, alpha).abs().max() == 0
+        lim.motion.bias[0] = torch.atanh(torch.tensor(2 * cell / config.reach))  # one cell to the right at alpha 0.5
+        lim.motion.bias[4] = 1e4  # all of the source, none of the target
+        flow = lim.source_flow(state, guide, alpha)
+        moved = lim(state, guide, alpha).triplane
+    torch.testing.assert_close(flow[:, :, 0], torch.full_like(flow[:, :, 0], cell))
+    assert flow[:, :, 1].abs().max() == 0
+    torch.testing.assert_close(moved[..., :-1], state.triplane[..., 1:], atol=1e-4, rtol=1e-4)
+
+
+def test_only_the_warp_head_knows_where_things_went() -> None:
+    lim, state, guide = tiny_interval(lim_config("tiny", head="residual"))
+    with pytest.raises(ConfigError, match="warp head"):
+        lim.source_flow(state, guide, torch.tensor([0.5, 0.5]))
 
 
 def test_the_papers_form() -> None:
