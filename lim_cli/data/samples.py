@@ -8,6 +8,7 @@ instant. Arrays (numpy; batched by the loader):
 - world_from_camera [view, 4, 4], intrinsics [view, 4]: the source rig, the same at all instants
 - alpha [time]: place of each instant between the first and the last
 - origins, directions [time, ray, 3]; ray_rgb, ray_canonical [time, ray, 3], ray_mask, ray_length [time, ray]
+- tracks [time, time, track, 3]: points of the surface at the first of the two times, where they are at the second
 - points [time, point, 3], sdf [time, point]; surface, surface_rgb, surface_canonical [time, surface, 3]
 """
 
@@ -28,6 +29,7 @@ class SampleSpec:
     """instants: `single` (one), `triplet` (src, mid, tgt) or `clip` (clip_length equally spaced).
 
     rays: per labelled instant. labelled: indices of the instants with rays and points.
+    tracks: points followed from each instant to all others (0: none).
     patch: 0 draws rays one by one; otherwise they come row by row in squares of so many pixels a side.
     """
 
@@ -43,6 +45,7 @@ class SampleSpec:
     shortest_gap: float = 0.04
     longest_gap: float = 0.3
     patch: int = 0
+    tracks: int = 0
 
     def __post_init__(self) -> None:
         if self.patch and (self.patch > self.size or self.rays % self.patch**2):
@@ -81,7 +84,16 @@ def draw_sample(source: AnimatedObject, rng: np.random.Generator, spec: SampleSp
     if spec.labelled:
         labels = [_labels(poses[i], reference, light, rng, spec) for i in spec.labelled]
         sample.update({k: np.stack([label[k] for label in labels]) for k in labels[0]})
+    if spec.tracks:
+        sample["tracks"] = np.stack([_tracks(placed, rng, phases, n, spec.tracks) for n in range(len(phases))])
     return sample
+
+
+def _tracks(placed: AnimatedObject, rng: np.random.Generator, phases: np.ndarray, first: int, count: int) -> np.ndarray:
+    """Points of the surface at the phase `first`, at all phases: [phase, count, 3]."""
+    order = np.concatenate([[first], np.delete(np.arange(len(phases)), first)])
+    found = placed.track(rng, count, phases[order])
+    return found[np.argsort(order)].astype(np.float32)
 
 
 def _phases(rng: np.random.Generator, spec: SampleSpec) -> tuple[np.ndarray, np.ndarray, float]:

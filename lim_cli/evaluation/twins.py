@@ -52,17 +52,16 @@ def canonical_error(networks: Networks, count: int, *, gap: float, progress: Pro
                 view = encode_canonical(xyz.float(), mask)[None].to(networks.device)
                 states.append(state_of(networks.canonical_lrm(view, batched(cameras, networks.device))))
             samples = poses[1].sample_volume(rng, 8, 2048, light, poses[0])
-            field = networks.canonical_lrm.field
-            planes = {
-                "canonical_lim": interval.canonical_triplane(states[0], 0.5),
-                "canonical_lrm_oracle": states[1].triplane[0],
-            }
-            for name, plane in planes.items():
-                found = FieldQuery(field, plane).values(samples.surface_points)
-                errors[name].append(float(np.linalg.norm(found - samples.surface_canonical, axis=1).mean()))
+            places = {"canonical_lrm_oracle": _decoded(networks, states[1].triplane[0], samples.surface_points)}
+            if networks.canonical_lim.config.head == "flow":
+                places["canonical_lim"] = interval.origins(samples.surface_points, 0.5)
+            else:
+                plane = interval.canonical_triplane(states[0], 0.5)
+                places["canonical_lim"] = _decoded(networks, plane, samples.surface_points)
             if networks.lim.config.head == "warp":
-                origins = interval.origins(samples.surface_points, 0.5)
-                errors["lim_warp"].append(float(np.linalg.norm(origins - samples.surface_canonical, axis=1).mean()))
+                places["lim_warp"] = interval.origins(samples.surface_points, 0.5, by=networks.lim)
+            for name, found in places.items():
+                errors[name].append(float(np.linalg.norm(found - samples.surface_canonical, axis=1).mean()))
             still = np.linalg.norm(samples.surface_points - samples.surface_canonical, axis=1)
             errors["standing_still"].append(float(still.mean()))
             task.advance()
@@ -70,6 +69,10 @@ def canonical_error(networks: Networks, count: int, *, gap: float, progress: Pro
         name: {"mean_error": round(float(np.mean(values)), 5)} for name, values in errors.items() if values
     }
     return Report({f"procedural, gap {gap:g}, alpha 0.5": table})
+
+
+def _decoded(networks: Networks, triplane: torch.Tensor, points: np.ndarray) -> np.ndarray:
+    return FieldQuery(networks.canonical_lrm.field, triplane).values(points)
 
 
 def _cameras(rig: Rig) -> Cameras:

@@ -1,4 +1,4 @@
-"""LIM (sec. 3.2, eq. 1) and CanonicalLIM (sec. 3.4, eq. 5): a triplane at any alpha between two keyframes."""
+"""LIM (sec. 3.2, eq. 1) and CanonicalLIM (sec. 3.4, eq. 5): what lies between two keyframes, at any alpha."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from lim_cli.core.errors import ConfigError
 from lim_cli.models.layers import InterpolatorBlock, check_blocks, time_encoding
 from lim_cli.models.lrm import LRM, LRMOutput
-from lim_cli.models.triplane import FieldConfig
+from lim_cli.models.triplane import PLANE_AXES, FieldConfig, FieldDecoder, bilinear_rows
 
 
 @dataclass(frozen=True)
 class LIMConfig:
     """head: `residual` adds to the source's triplane (the paper's form); `warp` also moves both ends' planes.
 
+    `flow`, of CanonicalLIM alone, makes no triplane: it says where points were at the source (`LIM.origins`).
     guided: both ends' plane features and their local correlation go in beside the paper's inputs.
     """
 
@@ -30,7 +31,7 @@ class LIMConfig:
     plane_tokens: int = 16
     upsample: int = 4
     token_channels: int = 48
-    head: Literal["warp", "residual"] = "warp"
+    head: Literal["warp", "residual", "flow"] = "warp"
     guided: bool = True
     correlation_radius: int = 4
     correlation_channels: int = 16
@@ -43,6 +44,8 @@ class LIMConfig:
             raise ConfigError(f"Every size of LIM must be positive, and time_width even; got {self}.")
         if not 0 < self.reach <= 2:
             raise ConfigError(f"reach must be in (0, 2], got {self.reach}.")
+        if self.head == "flow" and self.kind != "canonical":
+            raise ConfigError("Only CanonicalLIM can have the flow head; LIM must make triplanes.")
         check_blocks(self.blocks, self.width, self.heads)
 
 
@@ -61,8 +64,8 @@ class InterpolationState:
 class InterpolationGuide:
     """What stays fixed over an interval.
 
-    image_tokens: of the target's views (LIM), of both ends' (CanonicalLIM). source, target: LRM's (RGB) outputs
-    at both keyframes; a recurrent pass may pass its own state as source.
+    image_tokens: of the target's views (LIM, and CanonicalLIM's flow head), of both ends' (CanonicalLIM otherwise).
+    source, target: LRM's (RGB) outputs at both keyframes; a recurrent pass may pass its own state as source.
     """
 
     image_tokens: Tensor
@@ -101,7 +104,7 @@ class LIM(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         self.expand = nn.Linear(width, config.token_channels * config.upsample**2)
-        canonical = config.kind == "canonical"
+        canonical = config.kind == "canonical" and config.head != "flow"
         triplanes = 1 + config.guided + (config.guided and canonical)  # the state's, the target's, the RGB source's
         self.head = nn.Sequential(
             nn.Conv2d(config.token_channels + triplanes * channels, 96, 3, 1, 1),
@@ -109,11 +112,15 @@ class LIM(nn.Module):
             nn.Conv2d(96, 64, 3, 1, 1),
             nn.SiLU(),
         )
-        flows = 0 if config.head == "residual" else 2 if canonical else 6
+        flows = 0 if config.head == "residual" else 2 if config.kind == "canonical" else 6
         self.motion = nn.Conv2d(64, flows + channels, 3, 1, 1)
         with torch.no_grad():
             for parameter in self.motion.parameters():
                 parameter.zero_()
+            if config.head == "flow":
+                self.field = FieldDecoder(config.field)
+                self.field.output.weight.zero_()
+                self.motion.weight[flows:].normal_(std=0.01)
 
     def start_from(self, lrm: LRM) -> None:
         """Initialisation of supplement B, block for block from the last blocks of an LRM."""
@@ -127,22 +134,44 @@ class LIM(nn.Module):
             if self.config.guided:
                 self.correlation_tokens.weight.mul_(0.1)
 
+    def start_from_lim(self, lim: LIM) -> None:
+        """Takes over what fits of another LIM: for the flow head, how a LIM moves its source's planes."""
+        own = self.state_dict()
+        tensors = {name: t for name, t in lim.state_dict().items() if name in own and own[name].shape == t.shape}
+        flow_from_lim = self.config.head == "flow" and lim.config.kind == "rgb" and lim.config.head == "warp"
+        if lim.config.kind != self.config.kind and not flow_from_lim:
+            tensors = {name: t for name, t in tensors.items() if not name.startswith(("motion", "head"))}
+        self.load_state_dict(tensors, strict=False)
+        if flow_from_lim:
+            with torch.no_grad():
+                self.motion.weight[:2].copy_(lim.motion.weight[:2])
+                if self.motion.bias is not None and lim.motion.bias is not None:
+                    self.motion.bias[:2].copy_(lim.motion.bias[:2])
+
     def forward(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> InterpolationState:
+        if self.config.head == "flow":
+            raise ConfigError("A CanonicalLIM with the flow head makes no triplane; ask it for origins.")
         tokens, kept = self._tokens(state, guide, alpha)
         return InterpolationState(self._triplane(tokens, state, guide, alpha), kept)
 
-    def source_flow(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> Tensor:
-        """Where the planes at alpha take the source's content from: [batch, 3, 2, h, w], first and second axis of each
+    def origins(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor, points: Tensor) -> Tensor:
+        """Where points [batch, point, 3] of the object at alpha were at the source, model units.
 
-        plane, model units. What lies at x came from x + flow: of all that LIM learns this alone says what moved where.
+        The warp head's is how it moves the source's planes (of all that LIM learns this alone says what moved where),
+        the flow head's is that and what its own field adds. Two planes speak of each coordinate; their mean counts.
 
         Raises:
             ConfigError: the `residual` head moves nothing.
         """
-        if self.config.head != "warp":
-            raise ConfigError("Only a LIM with the warp head knows where the source's content goes.")
+        if self.config.head == "residual":
+            raise ConfigError("Only a LIM with the warp or the flow head knows where the source's content goes.")
         tokens, _ = self._tokens(state, guide, alpha)
-        return self._source_flow(self._motion(tokens, state, guide), _spread(alpha)).unflatten(0, (-1, 3))
+        motion, a = self._motion(tokens, state, guide), _spread(alpha)
+        origins = points + _mean_displacement(self._source_flow(motion, a).unflatten(0, (-1, 3)), points)
+        if self.config.head == "flow":
+            _, moved = self.field(motion[:, -self.config.field.channels :].unflatten(0, (-1, 3)), points)
+            origins = origins + alpha.view(-1, 1, 1) * (moved - points)
+        return origins
 
     def _tokens(
         self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor
@@ -183,7 +212,8 @@ class LIM(nn.Module):
         cells = self.expand(self.norm(tokens)).view(-1, side, side, config.token_channels * up * up)
         planes = [F.pixel_shuffle(cells.permute(0, 3, 1, 2), up), state.triplane.flatten(0, 1)]
         if config.guided:
-            planes += [guide.source.triplane.flatten(0, 1)] if config.kind == "canonical" else []
+            both = config.kind == "canonical" and config.head != "flow"
+            planes += [guide.source.triplane.flatten(0, 1)] if both else []
             planes.append(guide.target.triplane.flatten(0, 1))
         motion: Tensor = self.motion(self.head(torch.cat([p.to(planes[0].dtype) for p in planes], 1)))
         return motion.float()
@@ -214,6 +244,16 @@ class LIM(nn.Module):
 def _spread(alpha: Tensor) -> Tensor:
     """alpha [batch] for every plane: [batch * 3, 1, 1, 1]."""
     return alpha.float().repeat_interleave(3).view(-1, 1, 1, 1)
+
+
+def _mean_displacement(flow: Tensor, points: Tensor) -> Tensor:
+    """What flows in the planes [batch, 3, 2, h, w] say of points [batch, point, 3]; each axis is the mean of two."""
+    table = flow.permute(0, 1, 3, 4, 2).contiguous()
+    moved = torch.zeros_like(points)
+    for plane, axes in enumerate(PLANE_AXES):
+        found = bilinear_rows(table[:, plane], points[..., list(axes)])
+        moved = moved.index_add(-1, torch.tensor(axes, device=points.device), 0.5 * found)
+    return moved
 
 
 def _warp(planes: Tensor, flow: Tensor) -> Tensor:

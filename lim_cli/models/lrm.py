@@ -68,6 +68,10 @@ class LRMOutput:
     def detach(self) -> LRMOutput:
         return LRMOutput(self.triplane.detach(), tuple(f.detach() for f in self.features), self.image_tokens.detach())
 
+    def split(self, count: int) -> tuple[LRMOutput, ...]:
+        """The batch in parts of `count`."""
+        return tuple(self[slice(n, n + count)] for n in range(0, len(self.triplane), count))
+
     def __getitem__(self, index: slice | Tensor) -> LRMOutput:
         """Some of the batch."""
         return LRMOutput(self.triplane[index], tuple(f[index] for f in self.features), self.image_tokens[index])

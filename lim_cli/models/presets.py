@@ -39,7 +39,7 @@ def lim_config(
     kind: Kind = "rgb",
     *,
     blocks: int | None = None,
-    head: Literal["warp", "residual"] | None = None,
+    head: Literal["warp", "residual", "flow"] | None = None,
 ) -> LIMConfig:
     """LIM's configuration; `paper` is the residual form with the paper's inputs only."""
     lrm = lrm_config(preset, kind)

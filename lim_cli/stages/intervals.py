@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lim_cli.models.lim import InterpolationGuide, InterpolationState, state_of
+from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, state_of
 from lim_cli.models.lrm import LRMOutput
-from lim_cli.models.triplane import PLANE_AXES, bilinear_rows
+from lim_cli.stages.failures import require_finite
 from lim_cli.stages.networks import Networks
 
 
@@ -65,21 +65,18 @@ class Interval:
         return found.triplane[0]  # type: ignore[no-any-return]
 
     @torch.no_grad()
-    def origins(self, points: np.ndarray, alpha: float) -> np.ndarray:
-        """Where points [n, 3] of the object at alpha were at the source, by LIM's own warp of the planes.
-
-        Two planes speak of each coordinate; their mean counts.
+    def origins(self, points: np.ndarray, alpha: float, *, by: LIM | None = None) -> np.ndarray:
+        """Where points [n, 3] of the object at alpha were at the source; `by` CanonicalLIM, if no other LIM is given.
 
         Raises:
-            ConfigError: the LIM has no warp head.
+            ConfigError: that model has the residual head. NumericalError: an origin is NaN or infinite.
         """
-        flow = self.networks.lim.source_flow(state_of(self.source), self._guide, self._alpha(alpha))[0]
-        places = torch.from_numpy(np.ascontiguousarray(points, np.float32)).to(flow.device)
-        moved = torch.zeros_like(places)
-        for plane, axes in zip(flow, PLANE_AXES, strict=True):
-            found = bilinear_rows(plane.permute(1, 2, 0)[None], places[None][..., list(axes)])[0]
-            moved[:, list(axes)] += 0.5 * found
-        return np.asarray((places + moved).cpu().numpy())
+        lim = by or self.networks.canonical_lim
+        places = torch.from_numpy(np.ascontiguousarray(points, np.float32)).to(self.source.triplane.device)
+        found = lim.origins(state_of(self.source), self._guide, self._alpha(alpha), places[None])[0]
+        origins = np.asarray(found.cpu().numpy())
+        require_finite("An origin that CanonicalLIM names", origins)
+        return origins
 
     def _alpha(self, alpha: float) -> Tensor:
         return torch.tensor([alpha], device=self.source.triplane.device)

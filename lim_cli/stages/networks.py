@@ -62,7 +62,8 @@ class Networks:
 
     @cached_property
     def canonical_lim(self) -> LIM:
-        return _fitting(load_lim(self.release / "canonical_lim", self.device), self.canonical_lrm)
+        lim = load_lim(self.release / "canonical_lim", self.device)
+        return _fitting(lim, self.lrm if lim.config.head == "flow" else self.canonical_lrm)
 
     @cached_property
     def views(self) -> ViewsPipeline:

@@ -77,12 +77,12 @@ class Tracer:
         """Remembers the colours that pictures show the vertices in."""
         self.colours = self.colours + weight * seen_colours(vertices, self.mesh.faces, pictures)
 
-    def step(self, surface: SurfaceSamples, passed: float) -> None:
-        """Moves the vertices onto the surface of `passed` seconds later."""
+    def step(self, surface: SurfaceSamples, canonical: np.ndarray, passed: float) -> None:
+        """Moves the vertices, of canonical coordinates [vertex, 3], onto the surface of `passed` seconds later."""
         match = match_canonical(
             self.vertices,
             vertex_normals(self.vertices, self.mesh.faces),
-            self.mesh.vertices,
+            canonical,
             surface,
             max_motion=float(np.clip(self.config.largest_speed * passed, 0.08, 0.6)),
         )

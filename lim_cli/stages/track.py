@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-import torch
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.pieces import Pieces
@@ -19,17 +18,15 @@ from lim_cli.geometry.face_repair import unfolded
 from lim_cli.geometry.inflation import Balls, bare_balls
 from lim_cli.geometry.mesh import Mesh, TrackedMesh
 from lim_cli.geometry.mesh_cleanup import simplify, smooth
-from lim_cli.geometry.rasterize import interpolate, rasterize
 from lim_cli.geometry.silhouettes import Silhouette
 from lim_cli.geometry.surface_pull import ColouredSurface
 from lim_cli.geometry.temporal_smoothing import smooth_track
-from lim_cli.models.lim import InterpolationState, state_of
-from lim_cli.models.lrm import encode_canonical
 from lim_cli.stages.agreed_surface import agreed_surface, coloured_surface, surface_near
+from lim_cli.stages.canonical import CanonicalCoordinates, canonical_coordinates
 from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.intervals import Interval
-from lim_cli.stages.networks import Networks, batched
+from lim_cli.stages.networks import Networks
 from lim_cli.stages.surface import FieldQuery, Lattice, NoObjectError, agreeing_level, box_around
 from lim_cli.stages.traced import Traced, kept_first_mesh, load_traced, save_traced
 from lim_cli.stages.tracer import Shape, Tracer, blended, no_surface
@@ -59,9 +56,9 @@ def run(
        lacks of the input's mattes is blown up from them (`geometry.inflation`). The template is
        the paper's first one unless the object is folded up there; then the one where its outline is longest, and the
        steps below go from there to both ends of the clip.
-    2. At every `span`-th keyframe the mesh's canonical coordinates (where each vertex is in the template) are rendered
-       into the keyframe's views and encoded by CanonicalLRM: the anchor that bounds drift.
-    3. From one anchor to the next LIM gives the surface and CanonicalLIM the canonical coordinates on it; every vertex
+    2. At every `span`-th keyframe canonical coordinates begin anew, with the mesh as it lies there
+       (`stages.canonical`).
+    3. To the next such keyframe LIM gives the surface and CanonicalLIM the canonical coordinates on it; every vertex
        goes to its canonical neighbours, and ARAP settles the mesh.
     4. Past the paper: wherever the input shows the object, vertices follow its pixels by optical flow, are drawn
        to where their own colours are found again, and the outline is fitted to the matte, since the input's pixels
@@ -140,12 +137,12 @@ def _span(
     if config.matching == "always" or not surrounded:
         looked = looks(start, end, direction * times, evidence.times, config.evaluations)
         interval = Interval(networks, *(keyframes.output(k, networks.device) for k in span))
-        state = anchor(networks, tracer.vertices, tracer.mesh, views, span[0])
+        canonical = canonical_coordinates(networks, interval, tracer.vertices, tracer.mesh, views, span[0])
         for moment in looked:
             alpha = (moment - start) / (end - start)
-            surface = _surface(networks, interval, state, alpha, moment, tracer.vertices, level, evidence, config)
+            surface = _surface(networks, interval, canonical, alpha, moment, tracer.vertices, level, evidence, config)
             if surface is not None:
-                tracer.step(surface, moment - matched[-1].time)
+                tracer.step(surface, canonical.of_vertices, moment - matched[-1].time)
             matched.append(Shape(moment, tracer.vertices, tracer.confidence))
     else:
         matched.append(Shape(end, tracer.vertices, np.zeros_like(tracer.confidence)))
@@ -223,28 +220,10 @@ def complete_surface(
     return mesh if added is None else cut(fine, added=added)
 
 
-@torch.no_grad()
-def anchor(
-    networks: Networks, vertices: np.ndarray, first: Mesh, views: ViewsArtifact, keyframe: int
-) -> InterpolationState:
-    """CanonicalLRM's state at a keyframe, from renders of the tracked mesh's canonical coordinates."""
-    lrm = networks.canonical_lrm
-    size = (lrm.config.encoder.image_size,) * 2
-    cameras = views.cameras_at(keyframe).resized(size)
-    images = []
-    for view in range(len(cameras)):
-        pose, intrinsics = cameras.world_from_camera[view].numpy(), cameras.intrinsics[view].numpy()
-        raster = rasterize(vertices, first.faces, pose, intrinsics, size)
-        xyz = torch.from_numpy(interpolate(raster, first.faces, first.vertices)).movedim(-1, 0)
-        images.append(encode_canonical(xyz, torch.from_numpy(raster.mask)[None].float()))
-    output = lrm(torch.stack(images)[None].to(networks.device), batched(cameras, networks.device))
-    return state_of(output)
-
-
 def _surface(
     networks: Networks,
     interval: Interval,
-    state: InterpolationState,
+    canonical: CanonicalCoordinates,
     alpha: float,
     moment: float,
     vertices: np.ndarray,
@@ -252,7 +231,7 @@ def _surface(
     evidence: Evidence,
     config: TrackConfig,
 ) -> SurfaceSamples | None:
-    """Points of LIM's surface at alpha with CanonicalLIM's coordinates; None where LIM sees nothing near the mesh."""
+    """Points of LIM's surface at alpha with their canonical coordinates; None where LIM sees nothing near the mesh."""
     silhouettes = [evidence.real(moment), evidence.loose(moment)]
     found = surface_near(
         networks,
@@ -267,5 +246,4 @@ def _surface(
     if found is None:
         return None
     positions, normals = found
-    query = FieldQuery(networks.canonical_lrm.field, interval.canonical_triplane(state, alpha))
-    return SurfaceSamples(positions, query.values(positions), normals)
+    return SurfaceSamples(positions, canonical.of_points(positions, alpha), normals)

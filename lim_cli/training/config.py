@@ -33,8 +33,10 @@ class TrainConfig:
 
     (and is then not repeatable to the bit). teacher, canonical_teacher: folders of the frozen models.
     pool: if set, only so many samples are drawn, kept in memory by every worker and gone round.
-    lim_blocks: blocks of LIM, never more than its LRM has. patch: 0, or the side in pixels of the squares that
-    rays are drawn in, which field_loss.perceptual (LPIPS, on `perceptual_backbone`) and field_loss.edges look at.
+    lim_blocks: blocks of LIM, never more than its LRM has. lim_head: see `models.lim.LIMConfig`; None takes warp for
+    lim, and for canonical_lim flow, which needs no canonical_teacher.
+    patch: 0, or the side in pixels of the squares that rays are drawn in, which field_loss.perceptual (LPIPS, on
+    `perceptual_backbone`) and field_loss.edges look at.
     clip_length: frames of a view model's clip, of its whole window if not set; shorter clips show more objects for
     the same compute. denoising: the view model's loss.
     """
@@ -76,7 +78,7 @@ class TrainConfig:
     denoising: DenoisingLossConfig = field(default_factory=DenoisingLossConfig)
     clip_length: int | None = None
     lim_blocks: int = 6
-    lim_head: Literal["warp", "residual"] = "warp"
+    lim_head: Literal["warp", "residual", "flow"] | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "evaluate_every", "evaluate_samples", "lim_blocks"):
@@ -92,8 +94,18 @@ class TrainConfig:
             raise ConfigError("field_loss.perceptual and field_loss.edges look at patches; set patch, as in patch=64.")
         if self.task in ("lim", "canonical_lim") and self.teacher is None:
             raise ConfigError(f"Training {self.task} needs --teacher FOLDER: the trained LRM it interpolates.")
-        if self.task == "canonical_lim" and self.canonical_teacher is None:
-            raise ConfigError("Training canonical_lim needs --canonical-teacher FOLDER: the trained CanonicalLRM.")
+        if self.lim_head == "flow" and self.task != "canonical_lim":
+            raise ConfigError("lim_head=flow is canonical_lim's alone; lim takes warp or residual.")
+        if self.task == "canonical_lim" and self.head != "flow" and self.canonical_teacher is None:
+            raise ConfigError(
+                f"Training canonical_lim with lim_head={self.head} needs --canonical-teacher FOLDER: the trained "
+                "CanonicalLRM."
+            )
+
+    @property
+    def head(self) -> Literal["warp", "residual", "flow"]:
+        """The head of the LIM to be trained."""
+        return self.lim_head or ("flow" if self.task == "canonical_lim" else "warp")
 
 
 # What the paper does where it differs from our defaults: Adam at 1e-4, rendering losses only for the LRMs, L_T and

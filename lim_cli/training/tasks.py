@@ -1,4 +1,4 @@
-"""One task per model: what it learns from, and its loss. A task is the module the loop optimises."""
+"""One task per model: what it learns from, and its loss."""
 
 from __future__ import annotations
 
@@ -10,74 +10,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lim_cli.core.camera import Cameras
 from lim_cli.core.config import to_plain
 from lim_cli.core.errors import WeightsError
 from lim_cli.data.camera_samples import CameraSpec
 from lim_cli.data.samples import SampleSpec
-from lim_cli.metrics.perceptual import Lpips
 from lim_cli.models.camera import CameraEstimator, Odds
 from lim_cli.models.checkpoints import read_tensors
 from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, state_of
 from lim_cli.models.lrm import LRM, LRMOutput, encode_canonical, premultiplied
 from lim_cli.models.presets import Kind, camera_config, lim_config, load_camera, load_lim, load_lrm, lrm_config
-from lim_cli.models.triplane import FieldDecoder
 from lim_cli.training.config import TrainConfig
-from lim_cli.training.losses import distillation_loss, field_losses
+from lim_cli.training.losses import distillation_loss
+from lim_cli.training.origins import OriginsTask
+from lim_cli.training.task import Batch, Task, degrade, encode_instants, rig_of, views_of
 
-Batch = dict[str, Tensor]
 _LABELS = (
     "origins", "directions", "ray_rgb", "ray_canonical", "ray_mask", "ray_length", "points", "sdf", "surface",
     "surface_rgb", "surface_canonical",
 )  # fmt: skip
 
 
-class Task(nn.Module):
-    """forward(batch, generator) -> (loss, metrics); `model` is what is saved, `plain` its configuration."""
-
-    model: nn.Module
-    spec: SampleSpec | CameraSpec
-    plain: dict[str, Any]
-
-    def __init__(self, config: TrainConfig) -> None:
-        super().__init__()
-        self.config = config
-        # in a tuple, so that it is no part of what is saved or optimised
-        self._perceptual: tuple[Lpips, ...] = ()
-        if config.field_loss.perceptual > 0 and config.task in ("lrm", "lim"):
-            self._perceptual = (Lpips(backbone=config.perceptual_backbone),)
-
-    def blocks(self) -> list[nn.Module]:
-        """Repeated modules worth compiling."""
-        return []
-
-    def field_losses(
-        self, field: FieldDecoder, triplane: Tensor, labels: Batch, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The losses of a triplane against the truth, as configured."""
-        perceptual = self._perceptual[0] if self._perceptual else None
-        weights, patch = self.config.field_loss, self.config.patch
-        return field_losses(field, triplane, labels, weights, generator, patch=patch, perceptual=perceptual)
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        for perceptual in self._perceptual:
-            perceptual.network._apply(fn, recurse)
-        return super()._apply(fn, recurse)
-
-
 def instant(batch: Batch, index: int) -> Batch:
     """Labels of the index-th labelled instant, without the time axis."""
     return {name: batch[name][:, index] for name in _LABELS}
-
-
-def rig_of(batch: Batch) -> Cameras:
-    size = batch["views"].shape[-2:]
-    return Cameras(batch["world_from_camera"], batch["intrinsics"], (size[0], size[1]))
-
-
-def views_of(batch: Batch) -> Tensor:
-    """[batch, time, view, 4, h, w] premultiplied, in [0, 1]."""
-    return premultiplied(batch["views"].float() / 255)
 
 
 def canonical_of(batch: Batch) -> Tensor:
@@ -130,19 +85,6 @@ class LRMTask(Task):
         return self.field_losses(self.model.field, output.triplane, instant(batch, 0), generator)
 
 
-def degrade(views: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Blurs views 1 to 3 of some samples, as generated views are: [batch, view, 4, h, w]."""
-    batch, view = views.shape[:2]
-    blurred = views.flatten(0, 1)
-    side = views.shape[-1]
-    small = F.interpolate(blurred, scale_factor=0.34, mode="bilinear", antialias=True)
-    blurred = F.interpolate(small, size=(side, side), mode="bilinear").unflatten(0, (batch, view))
-    chosen = torch.rand(batch, 1, 1, 1, 1, generator=generator, device=views.device) < share
-    amount = torch.rand(batch, 1, 1, 1, 1, generator=generator, device=views.device)
-    amount = amount * chosen * (torch.arange(view, device=views.device) > 0).view(1, -1, 1, 1, 1)
-    return torch.lerp(views, blurred, amount.to(views.dtype))
-
-
 class LIMTask(Task):
     """LIM, or CanonicalLIM (sec. 3.2-3.4, eq. 1-5), over frozen LRMs."""
 
@@ -161,11 +103,11 @@ class LIMTask(Task):
         blocks = min(config.lim_blocks, len(frozen[-1].blocks))
         for teacher in frozen:
             teacher.keep_features(max(blocks, teacher.config.kept_features))
-        lim = lim_config(config.preset, kind, blocks=blocks, head=config.lim_head)
+        lim = lim_config(config.preset, kind, blocks=blocks, head=config.head)
         self.model = LIM(lim)
         self.model.start_from(frozen[-1])
         if config.initial is not None:
-            self._start_from_lim(load_lim(Path(config.initial)))
+            self.model.start_from_lim(load_lim(Path(config.initial)))
         self.plain = to_plain(lim)
         self.spec = SampleSpec(
             instants="triplet",
@@ -177,13 +119,6 @@ class LIMTask(Task):
             canonical=self.canonical,
             labelled=(0, 1, 2) if not self.canonical else (1,),
         )
-
-    def _start_from_lim(self, source: LIM) -> None:
-        own = self.model.state_dict()
-        tensors = {k: v for k, v in source.state_dict().items() if k in own and own[k].shape == v.shape}
-        if source.config.kind != self.model.config.kind:
-            tensors = {k: v for k, v in tensors.items() if not k.startswith(("motion", "head"))}
-        self.model.load_state_dict(tensors, strict=False)
 
     def blocks(self) -> list[nn.Module]:
         return [*self.model.blocks, *(b for t in self._frozen for b in (*t.blocks, *t.encoder.blocks))]
@@ -239,7 +174,7 @@ class LIMTask(Task):
         rig = rig_of(batch)
         views = views_of(batch)
         chosen = (0, 2) if self.canonical else (0, 1, 2)
-        output = _encode(rgb_lrm, views[:, list(chosen)], rig)
+        output = encode_instants(rgb_lrm, views[:, list(chosen)], rig)
         source, target = output[slice(0, count)], output[slice(-count, None)]
         if not self.canonical:
             middle = output[slice(count, 2 * count)]
@@ -248,7 +183,7 @@ class LIMTask(Task):
         guide = InterpolationGuide(
             torch.cat([source.image_tokens, target.image_tokens], 1), state_of(source), state_of(target)
         )
-        canonical = _encode(self._frozen[1], canonical_of(batch)[:, [0, 1]], rig)
+        canonical = encode_instants(self._frozen[1], canonical_of(batch)[:, [0, 1]], rig)
         return state_of(canonical[slice(0, count)]), guide, state_of(canonical[slice(count, None)])
 
     def _points(self, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -271,14 +206,6 @@ class LIMTask(Task):
             errors = [F.mse_loss(a.float(), b.float()) / b.float().square().mean() for a, b in pairs]
             terms["features"] = weights.features * torch.stack(errors).mean()
         return terms
-
-
-def _encode(lrm: LRM, views: Tensor, rig: Cameras) -> LRMOutput:
-    """LRM on views [batch, time, ...] of one rig; the result's batch runs over time first: [time * batch]."""
-    time = views.shape[1]
-    cameras = Cameras(rig.world_from_camera.repeat(time, 1, 1, 1), rig.intrinsics.repeat(time, 1, 1), rig.size)
-    output: LRMOutput = lrm(views.transpose(0, 1).flatten(0, 1), cameras)
-    return output.detach()
 
 
 def _state_slice(state: InterpolationState, index: slice) -> InterpolationState:
@@ -387,6 +314,8 @@ def varied(pictures: Tensor, generator: torch.Generator) -> Tensor:
 def build_task(config: TrainConfig) -> Task:
     if config.task in ("lrm", "canonical_lrm"):
         return LRMTask(config)
+    if config.task == "canonical_lim" and config.head == "flow":
+        return OriginsTask(config)
     if config.task in ("lim", "canonical_lim"):
         return LIMTask(config)
     if config.task == "camera":

@@ -7,6 +7,7 @@ from moving_shapes import ball
 
 from lim_cli.core.errors import ConfigError
 from lim_cli.data.dataset import ProceduralDataset, sample_loader
+from lim_cli.data.procedural.procedural_object import ProceduralObject
 from lim_cli.data.rigs import mono_rig, random_light, source_rig, target_rig
 from lim_cli.data.samples import SampleSpec, draw_sample
 
@@ -41,6 +42,24 @@ def test_views_and_canonical_agree_with_the_camera() -> None:
         local = (xyz[v, rows, columns] - camera[:3, 3]) @ camera[:3, :3]
         np.testing.assert_allclose(local[:, 0] / local[:, 2] * fx + cx, columns + 0.5, atol=0.1)
         np.testing.assert_allclose(local[:, 1] / local[:, 2] * fy + cy, rows + 0.5, atol=0.1)
+
+
+def test_tracks_follow_points_of_every_instant_to_all_others() -> None:
+    spec = SampleSpec("triplet", size=64, tracks=200, labelled=())
+    source = ProceduralObject.draw(np.random.default_rng(4))
+    sample = draw_sample(source, np.random.default_rng(3), spec)
+    tracks = sample["tracks"]
+    assert tracks.shape == (3, 3, 200, 3)
+    moved = np.linalg.norm(tracks[:, 0] - tracks[:, 2], axis=-1).mean(1)
+    assert (moved > 1e-3).all()
+    lens, views = sample["intrinsics"], sample["world_from_camera"]
+    for start, instant in np.ndindex(3, 3):  # a surface lies in its silhouettes, but for pixels at the edge
+        inside = []
+        for view in range(4):
+            local = (tracks[start, instant] - views[view, :3, 3]) @ views[view, :3, :3]
+            column, row = (local[:, :2] / local[:, 2:] * lens[view, :2] + lens[view, 2:]).T.astype(int).clip(0, 63)
+            inside.append(sample["views"][instant, view, 3][row, column] > 0)
+        assert np.mean(inside) > 0.95
 
 
 @pytest.mark.parametrize("instants", ["single", "triplet", "clip"])

@@ -9,7 +9,7 @@ from torch import nn
 
 from lim_cli.core.errors import ConfigError
 from lim_cli.models.layers import InterpolatorBlock, time_encoding
-from lim_cli.models.lim import InterpolationGuide
+from lim_cli.models.lim import LIM, InterpolationGuide
 from lim_cli.models.presets import lim_config
 
 
@@ -63,26 +63,53 @@ def test_canonical_lim_starts_as_the_source_and_keeps_it(head: str) -> None:
         assert (lim(state, guide, torch.ones(2)).triplane - state.triplane).abs().max() > 0.1
 
 
-def test_the_source_flow_is_what_moves_the_planes() -> None:
+def test_origins_are_where_the_planes_content_came_from() -> None:
     config = lim_config("tiny")
     lim, state, guide = tiny_interval(config)
     cell = 2 / state.triplane.shape[-1]  # of a plane, model units
     alpha = torch.tensor([0.5, 0.5])
+    points = torch.rand(2, 30, 3, generator=torch.Generator().manual_seed(5)) * 1.8 - 0.9
     with torch.no_grad():
-        assert lim.source_flow(state, guide, alpha).abs().max() == 0
+        assert torch.equal(lim.origins(state, guide, alpha, points), points)
         lim.motion.bias[0] = torch.atanh(torch.tensor(2 * cell / config.reach))  # one cell to the right at alpha 0.5
         lim.motion.bias[4] = 1e4  # all of the source, none of the target
-        flow = lim.source_flow(state, guide, alpha)
+        origins = lim.origins(state, guide, alpha, points)
         moved = lim(state, guide, alpha).triplane
-    torch.testing.assert_close(flow[:, :, 0], torch.full_like(flow[:, :, 0], cell))
-    assert flow[:, :, 1].abs().max() == 0
+    # the first axis of planes xy, xz, yz: x twice, y once of two, z never
+    torch.testing.assert_close(origins - points, torch.tensor([cell, cell / 2, 0.0]).expand_as(points))
     torch.testing.assert_close(moved[..., :-1], state.triplane[..., 1:], atol=1e-4, rtol=1e-4)
 
 
 def test_only_the_warp_head_knows_where_things_went() -> None:
     lim, state, guide = tiny_interval(lim_config("tiny", head="residual"))
-    with pytest.raises(ConfigError, match="warp head"):
-        lim.source_flow(state, guide, torch.tensor([0.5, 0.5]))
+    with pytest.raises(ConfigError, match="warp or the flow head"):
+        lim.origins(state, guide, torch.tensor([0.5, 0.5]), torch.zeros(2, 1, 3))
+
+
+def test_the_flow_head_starts_as_lims_own_warp() -> None:
+    """Taken over from a LIM it names the same origins, and what its own field adds goes with alpha."""
+    lim, state, guide = tiny_interval(lim_config("tiny"))
+    disturb(lim.motion)
+    canonical = LIM(lim_config("tiny", "canonical", head="flow")).eval()
+    canonical.start_from_lim(lim)
+    points = torch.rand(2, 30, 3, generator=torch.Generator().manual_seed(5)) * 1.8 - 0.9
+    alpha = torch.tensor([0.3, 1.0])
+    with torch.no_grad():
+        origins = lim.origins(state, guide, alpha, points)
+        assert (origins - points).abs().max() > 0.05
+        torch.testing.assert_close(canonical.origins(state, guide, alpha, points), origins)
+        canonical.field.output.bias[1:] = torch.tensor([0.1, 0.0, -0.2])
+        added = canonical.origins(state, guide, alpha, points) - origins
+        assert torch.equal(canonical.origins(state, guide, 0 * alpha, points), points)
+    torch.testing.assert_close(added, alpha.view(2, 1, 1) * torch.tensor([0.1, 0.0, -0.2]).expand_as(points))
+
+
+def test_the_flow_head_makes_no_triplane_and_is_canonical() -> None:
+    canonical, state, guide = tiny_interval(lim_config("tiny", "canonical", head="flow"))
+    with pytest.raises(ConfigError, match="makes no triplane"):
+        canonical(state, guide, torch.tensor([0.5, 0.5]))
+    with pytest.raises(ConfigError, match="Only CanonicalLIM"):
+        lim_config("tiny", "rgb", head="flow")
 
 
 def test_the_papers_form() -> None:

@@ -41,7 +41,6 @@ def spoil(networks: Networks, model: str) -> None:
         ("views", "views"),
         ("lrm", "keyframes"),
         ("lim", "track"),
-        ("canonical_lrm", "track"),
         ("canonical_lim", "track"),
         ("lrm", "texture"),
     ],

@@ -61,7 +61,7 @@ class Counter:
         (MultiviewVideoPipeline, "_write", "views", 1, 2),  # windows
         (Networks, "encode", "keyframes", 4, KEYFRAMES),
         (refine, "keyframe_residual", "refined", 2, KEYFRAMES),
-        (track, "anchor", "track", 3, KEYFRAMES - 1),  # intervals
+        (track, "canonical_coordinates", "track", 3, KEYFRAMES - 1),  # intervals
     ],
 )
 def test_a_stage_goes_on_from_its_last_piece(
@@ -92,12 +92,12 @@ def test_a_stage_goes_on_from_its_last_piece(
 def test_pieces_of_another_run_are_not_used(
     whole: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(track, "anchor", Counter(track.anchor, 2).method())
+    monkeypatch.setattr(track, "canonical_coordinates", Counter(track.canonical_coordinates, 2).method())
     with pytest.raises(InterruptedRun):
         reconstruct_quickly(clip, tmp_path, cached_weights(), vertices=150)
     monkeypatch.undo()
-    rest = Counter(track.anchor)
-    monkeypatch.setattr(track, "anchor", rest.method())
+    rest = Counter(track.canonical_coordinates)
+    monkeypatch.setattr(track, "canonical_coordinates", rest.method())
     reconstruct_quickly(clip, tmp_path, cached_weights())  # other vertices
     assert rest.calls == KEYFRAMES - 1
     assert differences(whole, tmp_path) == []

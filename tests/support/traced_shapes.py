@@ -50,7 +50,8 @@ def traced_frames(name: str, *, control_vertices: int) -> tuple[np.ndarray, np.n
     traced, truth = [], []
     for frame in range(1, FRAMES + 1):
         positions = motion(frame, fine.vertices)
-        tracer.step(SurfaceSamples(positions, fine.vertices, vertex_normals(positions, fine.faces)), 1 / 30)
+        surface = SurfaceSamples(positions, fine.vertices, vertex_normals(positions, fine.faces))
+        tracer.step(surface, control.rest.vertices, 1 / 30)
         traced.append(control.carry(tracer.vertices))
         truth.append(motion(frame, mesh.vertices))
     return np.stack(traced), np.stack(truth)

@@ -19,6 +19,7 @@ from lim_cli.diffusion.pipeline import save_pipeline
 from lim_cli.models.checkpoints import load_model
 from lim_cli.models.presets import build_lim, build_lrm
 from lim_cli.training import loop, tasks
+from lim_cli.training import task as task_module
 from lim_cli.training.config import TrainConfig, recipe
 from lim_cli.training.loop import train
 from lim_cli.training.losses import FieldLossWeights
@@ -52,9 +53,15 @@ def log_of(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("name", ["lrm", "canonical_lrm", "lim", "canonical_lim", "views", "camera"])
-def test_every_task_takes_steps(name: str, teachers: dict[str, str], tmp_path: Path) -> None:
-    result = train(task(name, teachers, steps=2), tmp_path / "run")
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("lrm", None), ("canonical_lrm", None), ("lim", None), ("canonical_lim", None), ("canonical_lim", "warp"),
+        ("canonical_lim", "residual"), ("views", None), ("camera", None),
+    ],
+)  # fmt: skip
+def test_every_task_takes_steps(name: str, head: str | None, teachers: dict[str, str], tmp_path: Path) -> None:
+    result = train(task(name, teachers, steps=2, lim_head=head), tmp_path / "run")
     assert torch.isfinite(torch.tensor(list(result.values()))).all()
     steps = [entry for entry in log_of(tmp_path / "run") if "loss" in entry]
     assert [entry["step"] for entry in steps] == [1, 2]
@@ -123,7 +130,9 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_state(
         ({"minutes": 0.0}, "minutes must be positive"),
         ({"field_loss": FieldLossWeights(edges=1.0)}, "set patch"),
         ({"task": "lim"}, "needs --teacher"),
-        ({"task": "canonical_lim", "teacher": "x"}, "needs --canonical-teacher"),
+        ({"task": "canonical_lim"}, "needs --teacher"),
+        ({"task": "canonical_lim", "teacher": "x", "lim_head": "warp"}, "needs --canonical-teacher"),
+        ({"task": "lim", "teacher": "x", "lim_head": "flow"}, "canonical_lim's alone"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes: dict[str, object], message: str) -> None:
@@ -144,7 +153,7 @@ class SmallBackbone:
 def test_the_perceptual_loss_trains_and_is_no_part_of_the_model(
     teachers: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "Lpips", SmallBackbone)
+    monkeypatch.setattr(task_module, "Lpips", SmallBackbone)
     weights = FieldLossWeights(perceptual=1.0, edges=0.5)
     for name in ("lrm", "lim"):
         config = task(name, teachers, steps=1, patch=4, field_loss=weights)
@@ -200,7 +209,7 @@ def test_random_numbers_belong_to_a_step() -> None:
 
 
 def test_teachers_are_neither_saved_nor_trained(teachers: dict[str, str]) -> None:
-    module = LIMTask(task("canonical_lim", teachers, lim_blocks=3))
+    module = LIMTask(task("canonical_lim", teachers, lim_blocks=3, lim_head="warp"))
     assert not any("frozen" in name for name in module.state_dict())
     assert not any(p.requires_grad for teacher in module._frozen for p in teacher.parameters())
     assert all(teacher.config.kept_features == 3 for teacher in module._frozen)

@@ -1,0 +1,80 @@
+"""CanonicalLIM with the flow head: where every point of the surface was at the source, told by true tracks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lim_cli.core.config import to_plain
+from lim_cli.data.samples import SampleSpec
+from lim_cli.models.lim import LIM, InterpolationGuide, state_of
+from lim_cli.models.presets import lim_config, load_lim, load_lrm
+from lim_cli.training.config import TrainConfig
+from lim_cli.training.task import Batch, Task, degrade, encode_instants, rig_of, views_of
+
+_PASSES = (("forth", 0, 1), ("back", 2, 1), ("there", 0, 2), ("home", 2, 0))
+"""Name; which of the three instants is the source; which one is asked for."""
+
+
+class OriginsTask(Task):
+    """Both keyframes through the frozen LRM once, then two passes: from one end to the middle, and from either end to
+
+    the other (all four when evaluated). The loss is the mean distance of origins from true tracks, model units.
+    """
+
+    model: LIM
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        teacher = load_lrm(Path(str(config.teacher)))
+        teacher.requires_grad_(False)
+        blocks = min(config.lim_blocks, len(teacher.blocks))
+        teacher.keep_features(max(blocks, teacher.config.kept_features))
+        self._teacher = (teacher,)  # a tuple, so that it is no part of what is saved or optimised
+        lim = lim_config(config.preset, "canonical", blocks=blocks, head="flow")
+        self.model = LIM(lim)
+        self.model.start_from(teacher)
+        if config.initial is not None:
+            self.model.start_from_lim(load_lim(Path(config.initial)))
+        self.plain = to_plain(lim)
+        self.spec = SampleSpec(
+            instants="triplet", size=teacher.config.encoder.image_size, tracks=config.surface, labelled=()
+        )
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.model.blocks, *self._teacher[0].blocks, *self._teacher[0].encoder.blocks]
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        self._teacher[0]._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        views, count = views_of(batch)[:, [0, 2]], len(batch["views"])
+        if self.training:
+            blurred = degrade(views.flatten(1, 2), self.config.degrade, generator)
+            views = torch.cat([views[:, :, :1], blurred.unflatten(1, (2, -1))[:, :, 1:]], 2)
+        with torch.no_grad():
+            first, last = encode_instants(self._teacher[0], views, rig_of(batch)).split(count)
+        draw = float(torch.rand((), generator=generator, device=views.device))
+        asked = _PASSES if not self.training else _PASSES[::2] if draw < 0.5 else _PASSES[1::2]
+        ends, tracks, middle = (first, last), batch["tracks"], batch["alpha"][:, 1]
+        shares = torch.stack([torch.zeros_like(middle), middle, torch.ones_like(middle)])
+        terms, still = {}, []
+        for name, start, place in asked:
+            source, target = ends[start // 2], ends[1 - start // 2]
+            guide = InterpolationGuide(target.image_tokens, state_of(source), state_of(target))
+            alpha = (shares[place] - shares[start]).abs()
+            points, truth = tracks[:, place, place], tracks[:, place, start]
+            terms[name] = _distance(self.model.origins(state_of(source), guide, alpha, points), truth)
+            still.append(_distance(points, truth))
+        loss = torch.stack(list(terms.values())).mean()
+        metrics = {name: term.detach() for name, term in terms.items()}
+        return loss, {**metrics, "still": torch.stack(still).mean()}
+
+
+def _distance(found: Tensor, truth: Tensor) -> Tensor:
+    """Mean distance of points [..., 3], smooth where they meet."""
+    return ((found - truth).square().sum(-1) + 1e-6).sqrt().mean()

@@ -1,0 +1,84 @@
+"""What a task is, and what tasks share: reading a batch, and frozen LRMs on several of its instants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lim_cli.core.camera import Cameras
+from lim_cli.data.camera_samples import CameraSpec
+from lim_cli.data.samples import SampleSpec
+from lim_cli.metrics.perceptual import Lpips
+from lim_cli.models.lrm import LRM, LRMOutput, premultiplied
+from lim_cli.models.triplane import FieldDecoder
+from lim_cli.training.config import TrainConfig
+from lim_cli.training.losses import field_losses
+
+Batch = dict[str, Tensor]
+
+
+class Task(nn.Module):
+    """forward(batch, generator) -> (loss, metrics); `model` is what is saved, `plain` its configuration."""
+
+    model: nn.Module
+    spec: SampleSpec | CameraSpec
+    plain: dict[str, Any]
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__()
+        self.config = config
+        # in a tuple, so that it is no part of what is saved or optimised
+        self._perceptual: tuple[Lpips, ...] = ()
+        if config.field_loss.perceptual > 0 and config.task in ("lrm", "lim"):
+            self._perceptual = (Lpips(backbone=config.perceptual_backbone),)
+
+    def blocks(self) -> list[nn.Module]:
+        """Repeated modules worth compiling."""
+        return []
+
+    def field_losses(
+        self, field: FieldDecoder, triplane: Tensor, labels: Batch, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The losses of a triplane against the truth, as configured."""
+        perceptual = self._perceptual[0] if self._perceptual else None
+        weights, patch = self.config.field_loss, self.config.patch
+        return field_losses(field, triplane, labels, weights, generator, patch=patch, perceptual=perceptual)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        for perceptual in self._perceptual:
+            perceptual.network._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
+
+def rig_of(batch: Batch) -> Cameras:
+    size = batch["views"].shape[-2:]
+    return Cameras(batch["world_from_camera"], batch["intrinsics"], (size[0], size[1]))
+
+
+def views_of(batch: Batch) -> Tensor:
+    """[batch, time, view, 4, h, w] premultiplied, in [0, 1]."""
+    return premultiplied(batch["views"].float() / 255)
+
+
+def degrade(views: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Blurs views 1 to 3 of some samples, as generated views are: [batch, view, 4, h, w]."""
+    batch, view = views.shape[:2]
+    blurred = views.flatten(0, 1)
+    side = views.shape[-1]
+    small = F.interpolate(blurred, scale_factor=0.34, mode="bilinear", antialias=True)
+    blurred = F.interpolate(small, size=(side, side), mode="bilinear").unflatten(0, (batch, view))
+    chosen = torch.rand(batch, 1, 1, 1, 1, generator=generator, device=views.device) < share
+    amount = torch.rand(batch, 1, 1, 1, 1, generator=generator, device=views.device)
+    amount = amount * chosen * (torch.arange(view, device=views.device) > 0).view(1, -1, 1, 1, 1)
+    return torch.lerp(views, blurred, amount.to(views.dtype))
+
+
+def encode_instants(lrm: LRM, views: Tensor, rig: Cameras) -> LRMOutput:
+    """LRM on views [batch, time, ...] of one rig; the result's batch runs over time first: [time * batch]."""
+    time = views.shape[1]
+    cameras = Cameras(rig.world_from_camera.repeat(time, 1, 1, 1), rig.intrinsics.repeat(time, 1, 1), rig.size)
+    output: LRMOutput = lrm(views.transpose(0, 1).flatten(0, 1), cameras)
+    return output.detach()
