@@ -34,7 +34,8 @@ class TrainConfig:
     (and is then not repeatable to the bit). teacher, canonical_teacher: folders of the frozen models.
     pool: if set, only so many samples are drawn, kept in memory by every worker and gone round.
     lim_blocks: blocks of LIM, never more than its LRM has. lim_head: see `models.lim.LIMConfig`; None takes warp for
-    lim, and for canonical_lim flow, which needs no canonical_teacher.
+    lim, and for canonical_lim flow, which needs no canonical_teacher. lim_guided: see there.
+    lifting: False trains an LRM without lifted image features.
     patch: 0, or the side in pixels of the squares that rays are drawn in, which field_loss.perceptual (LPIPS, on
     `perceptual_backbone`) and field_loss.edges look at.
     clip_length: frames of a view model's clip, of its whole window if not set; shorter clips show more objects for
@@ -77,7 +78,9 @@ class TrainConfig:
     lim_loss: LIMLossWeights = field(default_factory=LIMLossWeights)
     denoising: DenoisingLossConfig = field(default_factory=DenoisingLossConfig)
     clip_length: int | None = None
+    lifting: bool = True
     lim_blocks: int = 6
+    lim_guided: bool = True
     lim_head: Literal["warp", "residual", "flow"] | None = None
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class LRMTask(Task):
         self.canonical = config.task == "canonical_lrm"
         kind: Kind = "canonical" if self.canonical else "rgb"
         lrm = lrm_config(config.preset, kind)
+        if not config.lifting:
+            lrm = replace(lrm, lifting=None)
         self.model = LRM(lrm)
         if config.initial is not None:
             source = load_lrm(Path(config.initial))
@@ -104,6 +107,7 @@ class LIMTask(Task):
         for teacher in frozen:
             teacher.keep_features(max(blocks, teacher.config.kept_features))
         lim = lim_config(config.preset, kind, blocks=blocks, head=config.head)
+        lim = replace(lim, guided=lim.guided and config.lim_guided)
         self.model = LIM(lim)
         self.model.start_from(frozen[-1])
         if config.initial is not None:
