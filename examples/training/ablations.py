@@ -64,14 +64,9 @@ def trained(
     """The run's last evaluation and its number of steps, after training what is left of it."""
     log = folder / "log.jsonl"
     if not (log.is_file() and "seconds" in last(log) and "evaluation" in last(log)):
-        command = [sys.executable, "-m", "lim_cli", "train", task, "-o", str(folder), "--preset", "tiny", "-q"]
-        command += [
-            "--device",
-            "cpu",
-            "--minutes",
-            str(minutes),
-            *(["--teacher", str(teacher)] if task == "lim" else []),
-        ]
+        command = [sys.executable, "-m", "lim_cli", "train", task, "-o", str(folder), "-q", "--device", "cpu"]
+        command += ["--preset", "tiny", "--minutes", str(minutes)]
+        command += ["--teacher", str(teacher)] if task == "lim" else []
         command += ["--resume"] if (folder / "state").is_dir() else []
         for key, value in {**COMMON, **changes}.items():
             command += ["--set", f"{key}={value}"]

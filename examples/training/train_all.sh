@@ -18,5 +18,5 @@ train() {
 train lrm "$@"
 train canonical_lrm --initial "$runs/lrm/model" "$@"
 train lim --teacher "$runs/lrm/model" "$@"
-train canonical_lim --teacher "$runs/lrm/model" --canonical-teacher "$runs/canonical_lrm/model" "$@"
+train canonical_lim --teacher "$runs/lrm/model" --initial "$runs/lim/model" "$@"
 train views "$@"

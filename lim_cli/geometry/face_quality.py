@@ -11,41 +11,26 @@ from lim_cli.geometry.normals import vertex_normals
 
 
 @dataclass(frozen=True)
-class FlipStatistics:
-    """flipped: [face] bool; count: how many; fraction: of all faces, in [0, 1]."""
+class FaceState:
+    """The faces of a mesh in one pose.
 
-    flipped: np.ndarray
-    count: int
-    fraction: float
-
-
-def face_quality(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Shape of each face [face] in [0, 1]: 1 is equilateral, 0 has no area.
-
-    4 sqrt(3) area / (sum of squared edge lengths).
+    quality [face]: shape of each in [0, 1], 4 sqrt(3) area / (sum of squared edge lengths): 1 is equilateral, 0 has no
+    area. agrees [face] bool: it faces as the surface around it does, the mean of its vertices' normals.
     """
-    points, corners = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
-    return np.asarray(_shapes_and_agreement(points, corners, np.zeros_like(points))[0])
 
+    quality: np.ndarray
+    agrees: np.ndarray
 
-def flipped_faces(previous: np.ndarray, following: np.ndarray, faces: np.ndarray) -> FlipStatistics:
-    """Faces that agreed with the surface around them at `previous` and face against it at `following`.
+    @staticmethod
+    def of(vertices: np.ndarray, faces: np.ndarray) -> FaceState:
+        """vertices [vertex, 3], world frame; faces [face, 3]."""
+        points, corners = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
+        normals = vertex_normals(vertices, faces).astype(np.float64)
+        return FaceState(*_shapes_and_agreement(points, corners, normals))
 
-    The surface around a face is the mean of its vertices' normals, so a rigid motion, however far, flips
-    nothing.
-
-    Args:
-        previous, following: [vertex, 3], world frame. faces: [face, 3].
-    """
-    flipped = _agreement(previous, faces) & ~_agreement(following, faces)
-    count = int(flipped.sum())
-    return FlipStatistics(flipped, count, count / max(len(faces), 1))
-
-
-def _agreement(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    points, corners = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
-    normals = vertex_normals(vertices, faces).astype(np.float64)
-    return np.asarray(_shapes_and_agreement(points, corners, normals)[1])
+    def flipped_since(self, earlier: FaceState) -> np.ndarray:
+        """Faces [face] bool that agreed with the surface then and no longer do; no rigid motion flips any."""
+        return np.asarray(earlier.agrees & ~self.agrees)
 
 
 @cached_njit()

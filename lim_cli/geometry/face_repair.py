@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lim_cli.geometry.arap import ArapSolver
-from lim_cli.geometry.face_quality import face_quality, flipped_faces
+from lim_cli.geometry.face_quality import FaceState
 
 NEEDLE = 0.02
 STIFFNESS = 0.3
@@ -18,7 +18,8 @@ def unfolded(rest: np.ndarray, vertices: np.ndarray, faces: np.ndarray, *, round
     Round by round a wider ring of vertices about each such face forgets its place and keeps only its shape; all
     others stay where they are, so that only the neighbourhood is solved for. The better of before and after is kept.
     """
-    best, least = vertices, bad_faces(rest, vertices, faces)
+    sound = FaceState.of(rest, faces)
+    best, least = vertices, bad_faces(sound, FaceState.of(vertices, faces))
     bad, current = least, vertices
     for ring in range(rounds):
         if not bad.any():
@@ -28,7 +29,7 @@ def unfolded(rest: np.ndarray, vertices: np.ndarray, faces: np.ndarray, *, round
         for _ in range(ring):
             loose[faces[loose[faces].any(1)]] = True
         current = _settled(rest, current, faces, loose)
-        bad = bad_faces(rest, current, faces)
+        bad = bad_faces(sound, FaceState.of(current, faces))
         if bad.sum() < least.sum():
             best, least = current, bad
     return best
@@ -46,7 +47,6 @@ def _settled(rest: np.ndarray, vertices: np.ndarray, faces: np.ndarray, loose: n
     return result
 
 
-def bad_faces(rest: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def bad_faces(rest: FaceState, now: FaceState) -> np.ndarray:
     """Faces [face] bool that are turned over against `rest`, or needles now and not there."""
-    turned = flipped_faces(rest, vertices, faces).flipped
-    return np.asarray(turned | ((face_quality(vertices, faces) < NEEDLE) & (face_quality(rest, faces) >= NEEDLE)))
+    return np.asarray(now.flipped_since(rest) | ((now.quality < NEEDLE) & (rest.quality >= NEEDLE)))

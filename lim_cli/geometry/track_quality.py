@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from lim_cli.core.cached_njit import cached_njit
+from lim_cli.geometry.face_quality import FaceState
 from lim_cli.geometry.face_repair import bad_faces
 from lim_cli.geometry.mesh import TrackedMesh
 from lim_cli.geometry.normals import face_normals
@@ -41,9 +42,9 @@ def track_quality(
 
     confidence: [time, vertex] in [0, 1], how sure the tracer is.
     """
-    first = track.vertices[0]
+    first = FaceState.of(track.vertices[0], track.faces)
     seen = track.vertices[_spread(len(track.times), looks)]
-    worst = max(float(bad_faces(first, vertices, track.faces).mean()) for vertices in seen)
+    worst = max(float(bad_faces(first, FaceState.of(vertices, track.faces)).mean()) for vertices in seen)
     volumes = np.array([_volume(vertices, track.faces) for vertices in seen])
     crossing = [self_intersecting(v, track.faces) for v in track.vertices[_spread(len(track.times), cuts)]]
     parts = volumes / volumes[0] if abs(volumes[0]) > 1e-12 else np.ones(1)

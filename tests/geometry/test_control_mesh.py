@@ -8,6 +8,7 @@ from bending_bar import LENGTH, bar_mesh, bend
 from shapes import rotation, sphere
 
 from lim_cli.geometry.control_mesh import ControlMesh
+from lim_cli.geometry.face_quality import FaceState
 from lim_cli.geometry.face_repair import bad_faces
 from lim_cli.geometry.mesh import Mesh
 
@@ -28,7 +29,7 @@ def test_bending_is_carried_smoothly(curvature: float) -> None:
     control = ControlMesh.of(fine, 300)
     moved = control.carry(bend(control.rest.vertices, curvature))
     assert np.linalg.norm(moved - bend(fine.vertices, curvature), axis=1).max() < 0.01 * LENGTH
-    assert not bad_faces(fine.vertices, moved, fine.faces).any()
+    assert not bad_faces(FaceState.of(fine.vertices, fine.faces), FaceState.of(moved, fine.faces)).any()
 
 
 def test_the_two_sides_of_a_thin_plate_stay_apart() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 from bending_bar import bar_mesh, bend
 
+from lim_cli.geometry.face_quality import FaceState
 from lim_cli.geometry.face_repair import bad_faces, unfolded
 
 
@@ -13,10 +14,10 @@ def test_folds_go_and_the_rest_stays() -> None:
     for face in (100, 300, 500, 700, 900):  # a corner thrown over the opposite edge
         a, b, c = mesh.faces[face]
         folded[a] += 2.2 * ((bent[b] + bent[c]) / 2 - bent[a])
-    before = bad_faces(mesh.vertices, folded, mesh.faces).sum()
+    before = bad_faces(FaceState.of(mesh.vertices, mesh.faces), FaceState.of(folded, mesh.faces)).sum()
     assert before >= 5
     healed = unfolded(mesh.vertices, folded, mesh.faces)
-    assert bad_faces(mesh.vertices, healed, mesh.faces).sum() <= 0.2 * before
+    assert bad_faces(FaceState.of(mesh.vertices, mesh.faces), FaceState.of(healed, mesh.faces)).sum() <= 0.2 * before
     assert np.linalg.norm(healed - bent, axis=1).max() < 0.5 * np.linalg.norm(folded - bent, axis=1).max()
 
 

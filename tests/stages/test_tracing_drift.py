@@ -10,6 +10,7 @@ from traced_shapes import SHAPES, ellipsoid, traced_frames, turning
 from lim_cli.artifacts.store import ViewsArtifact
 from lim_cli.core.camera import orbit_cameras
 from lim_cli.geometry.arap import ArapSolver
+from lim_cli.geometry.face_quality import FaceState
 from lim_cli.geometry.face_repair import bad_faces
 from lim_cli.geometry.rasterize import interpolate, rasterize
 from lim_cli.stages.evidence import SIZE, Evidence
@@ -25,7 +26,7 @@ def test_perfect_fields_are_followed_without_drift(name: str, control_vertices: 
     errors = np.linalg.norm(traced - truth, axis=2).max(1)
     assert errors.max() < 0.02 * size
     assert np.mean(errors[-8:]) < 1.5 * np.mean(errors[8:16]) + 1e-3  # bounded, not growing
-    assert bad_faces(mesh.vertices, traced[-1], mesh.faces).mean() <= 0.001
+    assert bad_faces(FaceState.of(mesh.vertices, mesh.faces), FaceState.of(traced[-1], mesh.faces)).mean() <= 0.001
 
 
 def test_pictures_alone_carry_the_mesh_and_its_own_colours_bound_the_drift() -> None:
