@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from scipy import sparse
 
+from lim_cli.core.threads import in_threads
 from lim_cli.geometry.normals import vertex_normals
 from lim_cli.geometry.optical_flow import Flow, optical_flow, sampled
 from lim_cli.geometry.rasterize import camera_points, interpolate, rasterize
@@ -91,11 +92,12 @@ def followed(vertices: np.ndarray, faces: np.ndarray, before: list[Picture], aft
     vertices: [vertex, 3] at the time of `before`; both lists name the same cameras in the same order, and `after`
     may be posed otherwise.
     """
-    parts = []
-    for first, second in zip(before, after, strict=True):
-        flow = optical_flow(first.rgba, second.rgba)
-        parts.append(_lines(vertices, faces, first, second, flow))
-    return SightLines.joined(parts)
+
+    def lines(pair: tuple[Picture, Picture]) -> SightLines:
+        first, second = pair
+        return _lines(vertices, faces, first, second, optical_flow(first.rgba, second.rgba))
+
+    return SightLines.joined(in_threads(lines, zip(before, after, strict=True)))
 
 
 def recognised(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray, pictures: list[Picture]) -> SightLines:
@@ -104,8 +106,8 @@ def recognised(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray, pic
     The coloured mesh is drawn where it is, and flow from the drawing to the picture tells how far it is off: unlike
     flow from picture to picture, this does not drift.
     """
-    parts = []
-    for picture in pictures:
+
+    def lines(picture: Picture) -> SightLines:
         raster = rasterize(vertices, faces, picture.pose, picture.intrinsics, picture.rgba.shape[:2])
         drawn = interpolate(raster, faces, colours.astype(np.float32))
         known = raster.mask & (drawn[..., 3] > 0.2)
@@ -114,9 +116,9 @@ def recognised(vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray, pic
         rgba[raster.mask & ~known] = picture.rgba[raster.mask & ~known]
         first = Picture(rgba, picture.pose, picture.intrinsics)
         flow = optical_flow(rgba, picture.rgba)
-        sure = Flow(flow.pixels, flow.sureness * known)
-        parts.append(_lines(vertices, faces, first, picture, sure))
-    return SightLines.joined(parts)
+        return _lines(vertices, faces, first, picture, Flow(flow.pixels, flow.sureness * known))
+
+    return SightLines.joined(in_threads(lines, pictures))
 
 
 def seen_colours(vertices: np.ndarray, faces: np.ndarray, pictures: list[Picture]) -> np.ndarray:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
+from lim_cli.core.threads import in_threads
 from lim_cli.geometry.rasterize import camera_points, rasterize
 
 
@@ -75,12 +76,16 @@ def room_inside(silhouettes: list[Silhouette], points: np.ndarray) -> np.ndarray
 
     This is the visual hull, softly.
     """
-    room = np.full(len(points), np.inf, np.float32)
-    for silhouette in silhouettes:
-        for start in range(0, len(points), 30_000):  # remap's pictures end at 32767 rows
-            part = slice(start, start + 30_000)
-            room[part] = np.minimum(room[part], silhouette.signed_distance(points[part]) + silhouette.tolerance)
-    return room
+
+    def room(silhouette: Silhouette) -> np.ndarray:
+        parts = [
+            silhouette.signed_distance(points[start : start + 30_000])  # remap's pictures end at 32767 rows
+            for start in range(0, len(points), 30_000)
+        ]
+        return np.concatenate([*parts, np.zeros(0, np.float32)]) + np.float32(silhouette.tolerance)
+
+    nothing = np.full(len(points), np.inf, np.float32)
+    return np.asarray(np.minimum.reduce([nothing, *in_threads(room, silhouettes)]))
 
 
 def outline_pull(
@@ -92,33 +97,44 @@ def outline_pull(
     draw the vertices nearest to them in the picture, which lie on its outline. Moves stay parallel to the picture
     plane and below `reach` (world units); views are averaged.
     """
+
+    def pulled(silhouette: Silhouette) -> tuple[np.ndarray, np.ndarray]:
+        return _pulled(vertices, faces, silhouette, reach, samples)
+
     total = np.zeros((len(vertices), 3))
     weight = np.zeros(len(vertices))
-    for silhouette in silhouettes:
-        size = (silhouette.matte.shape[0], silhouette.matte.shape[1])
-        pixels, depth = silhouette.project(vertices)
-        wanted = np.zeros((len(vertices), 2))
-        votes = np.zeros(len(vertices))
-
-        # 1. out of the matte: back to its edge
-        place = np.clip(pixels, 0, np.array([size[1], size[0]]) - 1).astype(np.int64)
-        outside = silhouette.distance[place[:, 1], place[:, 0]] < -silhouette.tolerance
-        wanted[outside] += silhouette.nearest[place[outside, 1], place[outside, 0]]
-        votes[outside] += 1
-
-        # 2. bare matte: the outline comes there
-        drawn = rasterize(vertices, faces, silhouette.pose, silhouette.intrinsics, size).mask
-        bare = np.argwhere(silhouette.matte & ~drawn)[:, ::-1] + 0.5
-        if len(bare):
-            bare = bare[:: max(1, len(bare) // samples)]
-            _, index = cKDTree(pixels).query(bare)
-            np.add.at(wanted, index, bare)
-            np.add.at(votes, index, 1)
-        moved = votes > 0
-        step = (wanted[moved] / votes[moved, None] - pixels[moved]) / silhouette.intrinsics[:2] * depth[moved, None]
-        length = np.linalg.norm(step, axis=1, keepdims=True)
-        step *= np.minimum(1.0, reach / np.maximum(length, 1e-9))
-        total[moved] += vertices[moved] + step @ silhouette.pose[:3, :2].T
+    for moved, places in in_threads(pulled, silhouettes):
+        total[moved] += places
         weight[moved] += 1
     targets = np.where(weight[:, None] > 0, total / np.maximum(weight[:, None], 1), vertices)
     return targets.astype(np.float32), np.minimum(weight, 1).astype(np.float32)
+
+
+def _pulled(
+    vertices: np.ndarray, faces: np.ndarray, silhouette: Silhouette, reach: float, samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices [vertex] bool that one matte has an opinion of, and where it wants them [n, 3]."""
+    size = (silhouette.matte.shape[0], silhouette.matte.shape[1])
+    pixels, depth = silhouette.project(vertices)
+    wanted = np.zeros((len(vertices), 2))
+    votes = np.zeros(len(vertices))
+
+    # 1. out of the matte: back to its edge
+    place = np.clip(pixels, 0, np.array([size[1], size[0]]) - 1).astype(np.int64)
+    outside = silhouette.distance[place[:, 1], place[:, 0]] < -silhouette.tolerance
+    wanted[outside] += silhouette.nearest[place[outside, 1], place[outside, 0]]
+    votes[outside] += 1
+
+    # 2. bare matte: the outline comes there
+    drawn = rasterize(vertices, faces, silhouette.pose, silhouette.intrinsics, size).mask
+    bare = np.argwhere(silhouette.matte & ~drawn)[:, ::-1] + 0.5
+    if len(bare):
+        bare = bare[:: max(1, len(bare) // samples)]
+        _, index = cKDTree(pixels).query(bare)
+        np.add.at(wanted, index, bare)
+        np.add.at(votes, index, 1)
+    moved = votes > 0
+    step = (wanted[moved] / votes[moved, None] - pixels[moved]) / silhouette.intrinsics[:2] * depth[moved, None]
+    length = np.linalg.norm(step, axis=1, keepdims=True)
+    step *= np.minimum(1.0, reach / np.maximum(length, 1e-9))
+    return moved, vertices[moved] + step @ silhouette.pose[:3, :2].T
