@@ -105,3 +105,16 @@ def test_a_line_that_does_not_fit_loses_its_say() -> None:
     assert lines.believed(vertices, 8.0).weight == pytest.approx([1.0, 1 / (1 + 6.25**2) ** 2])
     np.testing.assert_allclose(lines.targets(vertices)[1], [0.5 / 1.02, 0, 0], atol=1e-6)
     np.testing.assert_allclose(lines.trust(3), [1, 1, 0])
+
+
+def test_several_threads_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    azimuths = [0.0, 90.0, 180.0, 270.0]
+    before, after = pictures(BALL.vertices, azimuths), pictures(moved(), azimuths)
+    colours = np.concatenate([speckles(len(BALL.vertices)), np.ones((len(BALL.vertices), 1))], 1)
+    found = []
+    for threads in ("1", "4"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        lines = followed(BALL.vertices, BALL.faces, before, after)
+        again = recognised(BALL.vertices, BALL.faces, colours, after)
+        found.append([lines.vertex, lines.targets(BALL.vertices), again.vertex, again.targets(BALL.vertices)])
+    assert all(np.array_equal(one, several) for one, several in zip(*found, strict=True))

@@ -67,3 +67,13 @@ def test_pull_leaves_a_fitting_ball_alone() -> None:
 def test_an_empty_matte_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one pixel"):
         Silhouette.of(np.zeros(SIZE, bool), np.eye(4), np.ones(4))
+
+
+def test_several_threads_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    vertices, faces = ball()
+    points = np.random.default_rng(0).uniform(-1, 1, (70_000, 3)).astype(np.float32)  # more than one part
+    found = []
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        found.append([*outline_pull(vertices, faces, silhouettes(0.1)), room_inside(silhouettes(), points)])
+    assert all(np.array_equal(one, several) for one, several in zip(*found, strict=True))
