@@ -38,6 +38,8 @@ LIM = {
     "1 block instead of 3": {"lim_blocks": 1},
     "2 blocks instead of 3": {"lim_blocks": 2},
     "the paper's head, inputs and losses": PAPER,
+    "also told true tracks (weight 2)": {"lim_loss.places": 2},
+    "also told true tracks (weight 10)": {"lim_loss.places": 10},
 }
 COMMON = {"workers": 0, "rays": 256, "points": 512, "surface": 256, "evaluate_every": 10**9, "evaluate_samples": 256}
 

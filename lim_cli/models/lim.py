@@ -152,7 +152,8 @@ class LIM(nn.Module):
         if self.config.head == "flow":
             raise ConfigError("A CanonicalLIM with the flow head makes no triplane; ask it for origins.")
         tokens, kept = self._tokens(state, guide, alpha)
-        return InterpolationState(self._triplane(tokens, state, guide, alpha), kept)
+        motion = self._motion(tokens, state, guide)
+        return InterpolationState(self._triplane(motion, state, guide, _spread(alpha)), kept)
 
     def origins(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor, points: Tensor) -> Tensor:
         """Where points [batch, point, 3] of the object at alpha were at the source, model units.
@@ -163,15 +164,38 @@ class LIM(nn.Module):
         Raises:
             ConfigError: the `residual` head moves nothing.
         """
-        if self.config.head == "residual":
-            raise ConfigError("Only a LIM with the warp or the flow head knows where the source's content goes.")
+        self._require_flow()
         tokens, _ = self._tokens(state, guide, alpha)
         motion, a = self._motion(tokens, state, guide), _spread(alpha)
-        origins = points + _mean_displacement(self._source_flow(motion, a).unflatten(0, (-1, 3)), points)
+        origins = points + _mean_displacement(self._source_flow(motion, a), points)
         if self.config.head == "flow":
             _, moved = self.field(motion[:, -self.config.field.channels :].unflatten(0, (-1, 3)), points)
             origins = origins + alpha.view(-1, 1, 1) * (moved - points)
         return origins
+
+    def with_places(
+        self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor, points: Tensor
+    ) -> tuple[InterpolationState, Tensor, Tensor]:
+        """What `forward` gives, and where points [batch, point, 3] at alpha are at the source and at the target, as
+
+        LIM's warp head moves the planes of both.
+
+        Raises:
+            ConfigError: no LIM with the warp head.
+        """
+        self._require_flow()
+        if self.config.kind != "rgb":
+            raise ConfigError("Only LIM moves the target's planes, too; ask CanonicalLIM for origins.")
+        tokens, kept = self._tokens(state, guide, alpha)
+        motion, a = self._motion(tokens, state, guide), _spread(alpha)
+        found = InterpolationState(self._triplane(motion, state, guide, a), kept)
+        flows = (self._source_flow(motion, a), self._target_flow(motion, a))
+        at_source, at_target = (points + _mean_displacement(flow, points) for flow in flows)
+        return found, at_source, at_target
+
+    def _require_flow(self) -> None:
+        if self.config.head == "residual":
+            raise ConfigError("Only a LIM with the warp or the flow head knows where the source's content goes.")
 
     def _tokens(
         self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor
@@ -221,10 +245,12 @@ class LIM(nn.Module):
     def _source_flow(self, motion: Tensor, a: Tensor) -> Tensor:
         return self.config.reach * torch.tanh(motion[:, :2]) * a
 
-    def _triplane(self, tokens: Tensor, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> Tensor:
+    def _target_flow(self, motion: Tensor, a: Tensor) -> Tensor:
+        return self.config.reach * torch.tanh(motion[:, 2:4]) * (1 - a)
+
+    def _triplane(self, motion: Tensor, state: InterpolationState, guide: InterpolationGuide, a: Tensor) -> Tensor:
         config = self.config
         source, target = state.triplane.flatten(0, 1), guide.target.triplane.flatten(0, 1)
-        motion, a = self._motion(tokens, state, guide), _spread(alpha)
         residual = motion[:, -config.field.channels :]
         if config.head == "residual":
             result = source + residual * a
@@ -233,7 +259,7 @@ class LIM(nn.Module):
         else:
             # as RIFE and FILM do for images: both ends move towards each other, then blend
             from_source = _warp(source, self._source_flow(motion, a))
-            from_target = _warp(target, config.reach * torch.tanh(motion[:, 2:4]) * (1 - a))
+            from_target = _warp(target, self._target_flow(motion, a))
             # log(0) = -inf gives the other end a share of exactly 0
             logits = torch.cat([1 - a, a], 1).clamp_min(0).log() + motion[:, 4:6]
             share = logits.softmax(1)
@@ -247,8 +273,8 @@ def _spread(alpha: Tensor) -> Tensor:
 
 
 def _mean_displacement(flow: Tensor, points: Tensor) -> Tensor:
-    """What flows in the planes [batch, 3, 2, h, w] say of points [batch, point, 3]; each axis is the mean of two."""
-    table = flow.permute(0, 1, 3, 4, 2).contiguous()
+    """What flows in the planes [batch * 3, 2, h, w] say of points [batch, point, 3]; each axis is the mean of two."""
+    table = flow.unflatten(0, (-1, 3)).permute(0, 1, 3, 4, 2).contiguous()
     moved = torch.zeros_like(points)
     for plane, axes in enumerate(PLANE_AXES):
         found = bilinear_rows(table[:, plane], points[..., list(axes)])

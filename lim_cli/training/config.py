@@ -16,7 +16,10 @@ TaskName = Literal["lrm", "lim", "canonical_lrm", "canonical_lim", "views", "cam
 
 @dataclass(frozen=True)
 class LIMLossWeights:
-    """L_T and L_causal are the paper's (sec. 3.3); distillation and truth are ours."""
+    """L_T and L_causal are the paper's (sec. 3.3); the others are ours.
+
+    places: mean distance of where LIM's warp takes surface points to, at both ends, from true tracks (warp head only).
+    """
 
     triplane: float = 0.1
     causal: float = 1.0
@@ -24,6 +27,7 @@ class LIMLossWeights:
     distil_values: float = 4.0
     truth: float = 0.5
     features: float = 0.05
+    places: float = 0.0
     causal_share: float = 0.5
 
 
@@ -99,6 +103,10 @@ class TrainConfig:
             raise ConfigError(f"Training {self.task} needs --teacher FOLDER: the trained LRM it interpolates.")
         if self.lim_head == "flow" and self.task != "canonical_lim":
             raise ConfigError("lim_head=flow is canonical_lim's alone; lim takes warp or residual.")
+        if self.lim_loss.places > 0 and (self.task, self.head) != ("lim", "warp"):
+            raise ConfigError(
+                "lim_loss.places asks where LIM's warp head takes things; it is for lim with lim_head=warp."
+            )
         if self.task == "canonical_lim" and self.head != "flow" and self.canonical_teacher is None:
             raise ConfigError(
                 f"Training canonical_lim with lim_head={self.head} needs --canonical-teacher FOLDER: the trained "

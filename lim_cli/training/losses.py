@@ -134,3 +134,8 @@ def distillation_loss(field: FieldDecoder, predicted: Tensor, teacher: Tensor, p
     shape = F.smooth_l1_loss(logit, logit_true)
     colour = ((values - values_true).square().mean(-1) * weight).mean()
     return shape, colour
+
+
+def mean_distance(found: Tensor, truth: Tensor) -> Tensor:
+    """Mean distance of points [..., 3], smooth where they meet."""
+    return ((found - truth).square().sum(-1) + 1e-6).sqrt().mean()

@@ -13,6 +13,7 @@ from lim_cli.data.samples import SampleSpec
 from lim_cli.models.lim import LIM, InterpolationGuide, state_of
 from lim_cli.models.presets import lim_config, load_lim, load_lrm
 from lim_cli.training.config import TrainConfig
+from lim_cli.training.losses import mean_distance
 from lim_cli.training.task import Batch, Task, degrade, encode_instants, rig_of, views_of
 
 _PASSES = (("forth", 0, 1), ("back", 2, 1), ("there", 0, 2), ("home", 2, 0))
@@ -68,13 +69,8 @@ class OriginsTask(Task):
             guide = InterpolationGuide(target.image_tokens, state_of(source), state_of(target))
             alpha = (shares[place] - shares[start]).abs()
             points, truth = tracks[:, place, place], tracks[:, place, start]
-            terms[name] = _distance(self.model.origins(state_of(source), guide, alpha, points), truth)
-            still.append(_distance(points, truth))
+            terms[name] = mean_distance(self.model.origins(state_of(source), guide, alpha, points), truth)
+            still.append(mean_distance(points, truth))
         loss = torch.stack(list(terms.values())).mean()
         metrics = {name: term.detach() for name, term in terms.items()}
         return loss, {**metrics, "still": torch.stack(still).mean()}
-
-
-def _distance(found: Tensor, truth: Tensor) -> Tensor:
-    """Mean distance of points [..., 3], smooth where they meet."""
-    return ((found - truth).square().sum(-1) + 1e-6).sqrt().mean()

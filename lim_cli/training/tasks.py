@@ -21,7 +21,7 @@ from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, stat
 from lim_cli.models.lrm import LRM, LRMOutput, encode_canonical, premultiplied
 from lim_cli.models.presets import Kind, camera_config, lim_config, load_camera, load_lim, load_lrm, lrm_config
 from lim_cli.training.config import TrainConfig
-from lim_cli.training.losses import distillation_loss
+from lim_cli.training.losses import distillation_loss, mean_distance
 from lim_cli.training.origins import OriginsTask
 from lim_cli.training.task import Batch, Task, degrade, encode_instants, rig_of, views_of
 
@@ -122,6 +122,7 @@ class LIMTask(Task):
             patch=config.patch,
             canonical=self.canonical,
             labelled=(0, 1, 2) if not self.canonical else (1,),
+            tracks=config.surface if config.lim_loss.places > 0 else 0,
         )
 
     def blocks(self) -> list[nn.Module]:
@@ -139,10 +140,18 @@ class LIMTask(Task):
         lim, weights = self.model, self.config.lim_loss
         alpha = batch["alpha"][:, 1]
 
-        # 1. L_T (eq. 2): the triplane at alpha_mid against LRM's at the true keyframe
-        mid = lim(state, guide, alpha)
+        # 1. L_T (eq. 2): the triplane at alpha_mid against LRM's at the true keyframe; and where the warp takes points
+        places: list[Tensor] = []
+        if weights.places > 0:
+            tracks = batch["tracks"][:, 1]
+            mid, *places = lim.with_places(state, guide, alpha, tracks[:, 1])
+        else:
+            mid = lim(state, guide, alpha)
         points = self._points(batch, generator)
         terms = self._matching(lrm, mid, teacher, points)
+        if places:
+            errors = [mean_distance(found, tracks[:, end]) for found, end in zip(places, (0, 2), strict=True)]
+            terms["places"] = weights.places * torch.stack(errors).mean()
         metrics = {k: v.detach() for k, v in terms.items()}
         loss = torch.stack(list(terms.values())).sum()
 

@@ -80,6 +80,24 @@ def test_origins_are_where_the_planes_content_came_from() -> None:
     torch.testing.assert_close(moved[..., :-1], state.triplane[..., 1:], atol=1e-4, rtol=1e-4)
 
 
+def test_places_are_origins_at_both_ends() -> None:
+    lim, state, guide = tiny_interval(lim_config("tiny"))
+    disturb(lim.motion)
+    alpha = torch.tensor([0.25, 0.7])
+    points = torch.rand(2, 30, 3, generator=torch.Generator().manual_seed(5)) * 1.8 - 0.9
+    with torch.no_grad():
+        found, at_source, at_target = lim.with_places(state, guide, alpha, points)
+        assert torch.equal(found.triplane, lim(state, guide, alpha).triplane)
+        assert torch.equal(at_source, lim.origins(state, guide, alpha, points))
+        assert (at_target - points).abs().max() > 0.05
+        ends = lim.with_places(state, guide, torch.tensor([0.0, 1.0]), points)
+    assert torch.equal(ends[1][0], points[0])  # nothing has moved yet
+    assert torch.equal(ends[2][1], points[1])  # all is where it will be
+    canonical, state, guide = tiny_interval(lim_config("tiny", "canonical", head="flow"))
+    with pytest.raises(ConfigError, match="Only LIM"):
+        canonical.with_places(state, guide, alpha, points)
+
+
 def test_only_the_warp_head_knows_where_things_went() -> None:
     lim, state, guide = tiny_interval(lim_config("tiny", head="residual"))
     with pytest.raises(ConfigError, match="warp or the flow head"):

@@ -20,7 +20,7 @@ from lim_cli.models.checkpoints import load_model
 from lim_cli.models.presets import build_lim, build_lrm
 from lim_cli.training import loop, tasks
 from lim_cli.training import task as task_module
-from lim_cli.training.config import TrainConfig, recipe
+from lim_cli.training.config import LIMLossWeights, TrainConfig, recipe
 from lim_cli.training.loop import train
 from lim_cli.training.losses import FieldLossWeights
 from lim_cli.training.tasks import LIMTask, generator_for
@@ -132,6 +132,7 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_state(
         ({"task": "lim"}, "needs --teacher"),
         ({"task": "canonical_lim"}, "needs --teacher"),
         ({"task": "canonical_lim", "teacher": "x", "lim_head": "warp"}, "needs --canonical-teacher"),
+        ({"task": "lim", "teacher": "x", "lim_head": "residual", "lim_loss": LIMLossWeights(places=1.0)}, "head=warp"),
         ({"task": "lim", "teacher": "x", "lim_head": "flow"}, "canonical_lim's alone"),
     ],
 )
@@ -191,6 +192,13 @@ def test_clips_of_the_view_model_are_as_long_as_asked_and_as_noisy(tmp_path: Pat
     train(replace(noisy, steps=1), tmp_path / "run")
     (step,) = [entry for entry in log_of(tmp_path / "run") if "loss" in entry]
     assert step["from_noise"] == step["colour"]  # every picture was made from noise alone
+
+
+def test_lim_learns_where_things_go_from_true_tracks(teachers: dict[str, str], tmp_path: Path) -> None:
+    config = task("lim", teachers, steps=24, pool=2, surface=64, lim_loss=LIMLossWeights(places=20.0))
+    train(config, tmp_path / "run")
+    places = [entry["places"] for entry in log_of(tmp_path / "run") if "places" in entry]
+    assert min(places[-4:]) < 0.9 * places[0]
 
 
 def test_schedule_warms_up_and_falls() -> None:
