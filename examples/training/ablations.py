@@ -1,8 +1,9 @@
-"""What every addition to the paper is worth at equal compute: python examples/training/ablations.py RUNS --minutes 5
+"""What every addition to the paper is worth at equal compute: python examples/training/ablations.py RUNS
 
-Trains LRMs and LIMs of preset `tiny` (32x32 pictures), each for the same wall time on one core, and prints a Markdown
-table of their evaluations on held-out objects (LIM: at a random alpha between two keyframes). Give every run a core
-that nothing else wants. A finished run is left alone, a stopped one goes on.
+Trains LRMs and LIMs of preset `tiny` (32x32 pictures) and prints a Markdown table of their evaluations on held-out
+objects (LIM: at a random alpha between two keyframes). Those "as shipped" take `--steps` steps, each LIM half as many;
+every other run takes as many as cost the same floating-point operations, forth and back, so that it does not matter
+what else the machine does. A finished run is left alone, a stopped one goes on.
 """
 
 from __future__ import annotations
@@ -14,6 +15,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from lim_cli.cli.train import resolve
+from lim_cli.data.dataset import ProceduralDataset, sample_loader
+from lim_cli.training.config import TrainConfig
+from lim_cli.training.tasks import build_task, generator_for
 
 LRM = {
     "as shipped": {},
@@ -41,45 +50,60 @@ LIM = {
     "also told true tracks (weight 2)": {"lim_loss.places": 2},
     "also told true tracks (weight 10)": {"lim_loss.places": 10},
 }
-COMMON = {"workers": 0, "rays": 256, "points": 512, "surface": 256, "evaluate_every": 10**9, "evaluate_samples": 256}
+COMMON = {
+    "preset": "tiny", "workers": 0, "rays": 256, "points": 512, "surface": 256, "evaluate_every": 10**9,
+    "evaluate_samples": 256,
+}  # fmt: skip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path)
-    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--steps", type=int, default=320)
     options = parser.parse_args()
-    for task, variants in (("lrm", LRM), ("lim", LIM)):
-        print(f"\n| {task.upper()}, {options.minutes:g} minutes each | steps | IoU | PSNR | PSNR_FG |")
+    for task, variants, steps in (("lrm", LRM, options.steps), ("lim", LIM, options.steps // 2)):
+        teacher = {"teacher": str(options.runs / "lrm_0" / "model")} if task == "lim" else {}
+        budget = steps * operations(task, {**COMMON, **teacher})
+        print(f"\n| {task.upper()}, {budget / 1e12:.0f} TFLOP each | steps | IoU | PSNR | PSNR_FG |")
         print("|---|---|---|---|---|")
         for number, (name, changes) in enumerate(variants.items()):
-            folder = options.runs / f"{task}_{number}"
-            minutes = 0.01 if name == UNTRAINED else options.minutes
-            found, steps = trained(task, folder, changes, minutes, options.runs / "lrm_0" / "model")
+            settings = {**COMMON, **teacher, **changes}
+            settings["steps"] = 1 if name == UNTRAINED else max(1, int(budget / operations(task, settings)))
+            found = trained(task, options.runs / f"{task}_{number}", settings)
             cells = f"{found['iou']:.3f} | {found['psnr']:.2f} | {found['psnr_fg']:.2f}"
-            print(f"| {name} | {steps} | {cells} |", flush=True)
+            print(f"| {name} | {settings['steps']} | {cells} |", flush=True)
 
 
-def trained(
-    task: str, folder: Path, changes: Mapping[str, object], minutes: float, teacher: Path
-) -> tuple[dict[str, float], int]:
-    """The run's last evaluation and its number of steps, after training what is left of it."""
+def operations(task: str, settings: Mapping[str, object]) -> int:
+    """Floating-point operations of one training step."""
+    config: TrainConfig = resolve(task, None, {}, [f"{key}={value}" for key, value in settings.items()])
+    torch.manual_seed(0)
+    module = build_task(config)
+    dataset = ProceduralDataset(module.spec, seed=0)
+    (batch,) = sample_loader(dataset, batch_size=config.batch_size, start=0, stop=config.batch_size, workers=0)
+    with FlopCounterMode(display=False) as counter:
+        loss, _ = module(batch, generator_for(0, 0, "cpu"))
+        loss.backward()
+    return int(counter.get_total_flops())
+
+
+def trained(task: str, folder: Path, settings: Mapping[str, object]) -> dict[str, float]:
+    """The run's last evaluation, after training what is left of it."""
     log = folder / "log.jsonl"
     if not (log.is_file() and "seconds" in last(log) and "evaluation" in last(log)):
         command = [sys.executable, "-m", "lim_cli", "train", task, "-o", str(folder), "-q", "--device", "cpu"]
-        command += ["--preset", "tiny", "--minutes", str(minutes)]
-        command += ["--teacher", str(teacher)] if task == "lim" else []
         command += ["--resume"] if (folder / "state").is_dir() else []
-        for key, value in {**COMMON, **changes}.items():
+        for key, value in settings.items():
             command += ["--set", f"{key}={value}"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-    entry = last(log)
-    return entry["evaluation"], entry["step"]
+    evaluation: dict[str, float] = last(log)["evaluation"]
+    return evaluation
 
 
-def last(log: Path) -> dict:
-    return json.loads(log.read_text().splitlines()[-1])
+def last(log: Path) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = json.loads(log.read_text().splitlines()[-1])
+    return found
 
 
 if __name__ == "__main__":
