@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class OriginsTask(Task):
         teacher.keep_features(max(blocks, teacher.config.kept_features))
         self._teacher = (teacher,)  # a tuple, so that it is no part of what is saved or optimised
         lim = lim_config(config.preset, "canonical", blocks=blocks, head="flow")
+        lim = replace(lim, guided=lim.guided and config.lim_guided)
         self.model = LIM(lim)
         self.model.start_from(teacher)
         if config.initial is not None:

@@ -194,6 +194,14 @@ def test_clips_of_the_view_model_are_as_long_as_asked_and_as_noisy(tmp_path: Pat
     assert step["from_noise"] == step["colour"]  # every picture was made from noise alone
 
 
+@pytest.mark.parametrize("name", ["lim", "canonical_lim"])
+def test_additions_can_be_left_out(name: str, teachers: dict[str, str]) -> None:
+    assert tasks.build_task(task(name, teachers)).model.config.guided
+    assert not tasks.build_task(task(name, teachers, lim_guided=False)).model.config.guided
+    assert tasks.build_task(TINY).model.config.lifting is not None
+    assert tasks.build_task(replace(TINY, lifting=False)).model.config.lifting is None
+
+
 def test_lim_learns_where_things_go_from_true_tracks(teachers: dict[str, str], tmp_path: Path) -> None:
     config = task("lim", teachers, steps=24, pool=2, surface=64, lim_loss=LIMLossWeights(places=20.0))
     train(config, tmp_path / "run")
