@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import tempfile
@@ -106,10 +105,10 @@ def _devices() -> list[dict[str, Any]]:
     import torch
 
     from lim_cli.core.matmul import matmul_rates
+    from lim_cli.core.threads import core_count
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices: list[dict[str, Any]] = [
-        {"device": "cpu", "name": platform.processor() or platform.machine(), "cores": cores}
+        {"device": "cpu", "name": platform.processor() or platform.machine(), "cores": core_count()}
     ]
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
