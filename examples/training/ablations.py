@@ -32,7 +32,7 @@ LRM = {
     "Adam at 1e-3 instead of Muon": {"optimizer": "adam", "learning_rate": 1e-3},
 }
 PAPER = {
-    "lim_head": "residual", "lim_guided": "false", "lim_loss.triplane": 1, "lim_loss.distil": 0,
+    "lim_head": "residual", "lim_guided": "false", "lim_matched": "false", "lim_loss.triplane": 1, "lim_loss.distil": 0,
     "lim_loss.distil_values": 0, "lim_loss.truth": 0, "lim_loss.features": 0,
 }  # fmt: skip
 UNTRAINED = "untrained: the linear blend"
@@ -42,13 +42,14 @@ LIM = {
     "no causal loss": {"lim_loss.causal": 0},
     "residual head instead of warp": {"lim_head": "residual"},
     "not guided": {"lim_guided": "false"},
+    "planes not matched": {"lim_matched": "false"},
     "no field distillation": {"lim_loss.distil": 0, "lim_loss.distil_values": 0},
     "no loss on the truth": {"lim_loss.truth": 0},
     "1 block instead of 3": {"lim_blocks": 1},
     "2 blocks instead of 3": {"lim_blocks": 2},
     "the paper's head, inputs and losses": PAPER,
-    "also told true tracks (weight 2)": {"lim_loss.places": 2},
-    "also told true tracks (weight 10)": {"lim_loss.places": 10},
+    "also told the true motion (weight 2)": {"lim_loss.motion": 2},
+    "also told the true motion (weight 10)": {"lim_loss.motion": 10},
 }
 COMMON = {
     "preset": "tiny", "workers": 0, "rays": 256, "points": 512, "surface": 256, "evaluate_every": 10**9,

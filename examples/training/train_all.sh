@@ -8,15 +8,16 @@ runs=${1:?usage: train_all.sh RUNS [OPTIONS OF lim train]}
 shift
 
 train() {
-    local task=$1
-    shift
+    local task=$1 recipe=$2
+    shift 2
     local resume=()
-    [ ! -d "$runs/$task/state" ] || resume=(--resume)
-    lim train "$task" --config "$recipes/$task.toml" -o "$runs/$task" "${resume[@]}" "$@"
+    [ ! -d "$runs/$recipe/state" ] || resume=(--resume)
+    lim train "$task" --config "$recipes/$recipe.toml" -o "$runs/$recipe" "${resume[@]}" "$@"
 }
 
-train lrm "$@"
-train canonical_lrm --initial "$runs/lrm/model" "$@"
-train lim --teacher "$runs/lrm/model" "$@"
-train canonical_lim --teacher "$runs/lrm/model" --initial "$runs/lim/model" "$@"
-train views "$@"
+train lrm lrm "$@"
+train canonical_lrm canonical_lrm --initial "$runs/lrm/model" "$@"
+train lim lim --teacher "$runs/lrm/model" "$@"
+train lim lim_matching --teacher "$runs/lrm/model" --initial "$runs/lim/model" "$@"
+train canonical_lim canonical_lim --teacher "$runs/lrm/model" --initial "$runs/lim/model" "$@"
+train views views "$@"

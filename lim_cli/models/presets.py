@@ -60,7 +60,9 @@ def lim_config(
     )
     if blocks is not None:
         config = replace(config, blocks=blocks)
-    return replace(config, head=head) if head is not None else config
+    if head is not None:
+        config = replace(config, head=head)
+    return replace(config, matched=(config.kind, config.head) in (("rgb", "warp"), ("canonical", "flow")))
 
 
 def camera_config(preset: Preset) -> CameraEstimatorConfig:

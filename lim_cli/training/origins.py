@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lim_cli.core.config import to_plain
 from lim_cli.data.samples import SampleSpec
 from lim_cli.models.lim import LIM, InterpolationGuide, state_of
-from lim_cli.models.presets import lim_config, load_lim, load_lrm
+from lim_cli.models.presets import lim_config, load_lim
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import mean_distance
 from lim_cli.training.task import Batch, Task, degrade, encode_instants, rig_of, views_of
@@ -31,13 +30,10 @@ class OriginsTask(Task):
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
-        teacher = load_lrm(Path(str(config.teacher)))
-        teacher.requires_grad_(False)
+        teacher = self.freeze(config.teacher, config.lim_blocks)
         blocks = min(config.lim_blocks, len(teacher.blocks))
-        teacher.keep_features(max(blocks, teacher.config.kept_features))
-        self._teacher = (teacher,)  # a tuple, so that it is no part of what is saved or optimised
         lim = lim_config(config.preset, "canonical", blocks=blocks, head="flow")
-        lim = replace(lim, guided=lim.guided and config.lim_guided)
+        lim = replace(lim, guided=lim.guided and config.lim_guided, matched=lim.matched and config.lim_matched)
         self.model = LIM(lim)
         self.model.start_from(teacher)
         if config.initial is not None:
@@ -47,20 +43,13 @@ class OriginsTask(Task):
             instants="triplet", size=teacher.config.encoder.image_size, tracks=config.surface, labelled=()
         )
 
-    def blocks(self) -> list[nn.Module]:
-        return [*self.model.blocks, *self._teacher[0].blocks, *self._teacher[0].encoder.blocks]
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        self._teacher[0]._apply(fn, recurse)
-        return super()._apply(fn, recurse)
-
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         views, count = views_of(batch)[:, [0, 2]], len(batch["views"])
         if self.training:
             blurred = degrade(views.flatten(1, 2), self.config.degrade, generator)
             views = torch.cat([views[:, :, :1], blurred.unflatten(1, (2, -1))[:, :, 1:]], 2)
         with torch.no_grad():
-            first, last = encode_instants(self._teacher[0], views, rig_of(batch)).split(count)
+            first, last = encode_instants(self._frozen[0], views, rig_of(batch)).split(count)
         draw = float(torch.rand((), generator=generator, device=views.device))
         asked = _PASSES if not self.training else _PASSES[::2] if draw < 0.5 else _PASSES[1::2]
         ends, tracks, middle = (first, last), batch["tracks"], batch["alpha"][:, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,11 +14,17 @@ from lim_cli.data.camera_samples import CameraSpec
 from lim_cli.data.samples import SampleSpec
 from lim_cli.metrics.perceptual import Lpips
 from lim_cli.models.lrm import LRM, LRMOutput, premultiplied
+from lim_cli.models.presets import load_lrm
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import field_losses
 
 Batch = dict[str, Tensor]
+
+_LABELS = (
+    "origins", "directions", "ray_rgb", "ray_canonical", "ray_mask", "ray_length", "points", "sdf", "surface",
+    "surface_rgb", "surface_canonical",
+)  # fmt: skip
 
 
 class Task(nn.Module):
@@ -30,14 +37,27 @@ class Task(nn.Module):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         self.config = config
-        # in a tuple, so that it is no part of what is saved or optimised
+        # in tuples, so that they are no part of what is saved or optimised
         self._perceptual: tuple[Lpips, ...] = ()
+        self._frozen: tuple[LRM, ...] = ()
         if config.field_loss.perceptual > 0 and config.task in ("lrm", "lim"):
             self._perceptual = (Lpips(backbone=config.perceptual_backbone),)
 
+    def freeze(self, folder: str | None, blocks: int) -> LRM:
+        """The trained LRM in `folder`: it goes where the task goes, gives the features of its last `blocks` blocks (of
+
+        all, if it has fewer), and learns nothing.
+        """
+        lrm = load_lrm(Path(str(folder)))
+        lrm.requires_grad_(False)
+        lrm.keep_features(max(min(blocks, len(lrm.blocks)), lrm.config.kept_features))
+        self._frozen = (*self._frozen, lrm)
+        return lrm
+
     def blocks(self) -> list[nn.Module]:
         """Repeated modules worth compiling."""
-        return []
+        own = getattr(self.model, "blocks", ())
+        return [*own, *(block for lrm in self._frozen for block in (*lrm.blocks, *lrm.encoder.blocks))]
 
     def field_losses(
         self, field: FieldDecoder, triplane: Tensor, labels: Batch, generator: torch.Generator
@@ -50,7 +70,14 @@ class Task(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         for perceptual in self._perceptual:
             perceptual.network._apply(fn, recurse)
+        for lrm in self._frozen:
+            lrm._apply(fn, recurse)
         return super()._apply(fn, recurse)
+
+
+def instant(batch: Batch, index: int) -> Batch:
+    """Labels of the index-th labelled instant, without the time axis."""
+    return {name: batch[name][:, index] for name in _LABELS}
 
 
 def rig_of(batch: Batch) -> Cameras:

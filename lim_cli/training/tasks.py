@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,19 +20,11 @@ from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, stat
 from lim_cli.models.lrm import LRM, LRMOutput, encode_canonical, premultiplied
 from lim_cli.models.presets import Kind, camera_config, lim_config, load_camera, load_lim, load_lrm, lrm_config
 from lim_cli.training.config import TrainConfig
-from lim_cli.training.losses import distillation_loss, mean_distance
+from lim_cli.training.losses import distillation_loss
+from lim_cli.training.matching import MatchingTask
+from lim_cli.training.motion import motion_losses, plane_motion
 from lim_cli.training.origins import OriginsTask
-from lim_cli.training.task import Batch, Task, degrade, encode_instants, rig_of, views_of
-
-_LABELS = (
-    "origins", "directions", "ray_rgb", "ray_canonical", "ray_mask", "ray_length", "points", "sdf", "surface",
-    "surface_rgb", "surface_canonical",
-)  # fmt: skip
-
-
-def instant(batch: Batch, index: int) -> Batch:
-    """Labels of the index-th labelled instant, without the time axis."""
-    return {name: batch[name][:, index] for name in _LABELS}
+from lim_cli.training.task import Batch, Task, degrade, encode_instants, instant, rig_of, views_of
 
 
 def canonical_of(batch: Batch) -> Tensor:
@@ -97,41 +88,28 @@ class LIMTask(Task):
         super().__init__(config)
         self.canonical = config.task == "canonical_lim"
         kind: Kind = "canonical" if self.canonical else "rgb"
-        frozen = [load_lrm(Path(str(config.teacher)))]
+        teacher = self.freeze(config.teacher, config.lim_blocks)
         if self.canonical:
-            frozen.append(load_lrm(Path(str(config.canonical_teacher))))
-        for teacher in frozen:
-            teacher.requires_grad_(False)
-        self._frozen = tuple(frozen)  # a tuple, so that they are no part of what is saved or optimised
-        blocks = min(config.lim_blocks, len(frozen[-1].blocks))
-        for teacher in frozen:
-            teacher.keep_features(max(blocks, teacher.config.kept_features))
+            teacher = self.freeze(config.canonical_teacher, config.lim_blocks)
+        blocks = min(config.lim_blocks, len(teacher.blocks))
         lim = lim_config(config.preset, kind, blocks=blocks, head=config.head)
-        lim = replace(lim, guided=lim.guided and config.lim_guided)
+        lim = replace(lim, guided=lim.guided and config.lim_guided, matched=lim.matched and config.lim_matched)
         self.model = LIM(lim)
-        self.model.start_from(frozen[-1])
+        self.model.start_from(teacher)
         if config.initial is not None:
             self.model.start_from_lim(load_lim(Path(config.initial)))
         self.plain = to_plain(lim)
         self.spec = SampleSpec(
             instants="triplet",
-            size=frozen[0].config.encoder.image_size,
+            size=self._frozen[0].config.encoder.image_size,
             rays=config.rays,
             points=config.points,
             surface=config.surface,
             patch=config.patch,
             canonical=self.canonical,
             labelled=(0, 1, 2) if not self.canonical else (1,),
-            tracks=config.surface if config.lim_loss.places > 0 else 0,
+            tracks=config.surface if config.lim_loss.motion > 0 else 0,
         )
-
-    def blocks(self) -> list[nn.Module]:
-        return [*self.model.blocks, *(b for t in self._frozen for b in (*t.blocks, *t.encoder.blocks))]
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        for teacher in self._frozen:
-            teacher._apply(fn, recurse)
-        return super()._apply(fn, recurse)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.no_grad():
@@ -140,26 +118,30 @@ class LIMTask(Task):
         lim, weights = self.model, self.config.lim_loss
         alpha = batch["alpha"][:, 1]
 
-        # 1. L_T (eq. 2): the triplane at alpha_mid against LRM's at the true keyframe; and where the warp takes points
-        places: list[Tensor] = []
-        if weights.places > 0:
-            tracks = batch["tracks"][:, 1]
-            mid, *places = lim.with_places(state, guide, alpha, tracks[:, 1])
+        # 1. L_T (eq. 2): the triplane at alpha_mid against LRM's at the true keyframe; and how the warp moves things
+        flows: list[tuple[Tensor, Tensor]] = []
+        if weights.motion > 0:
+            motion, kept = lim.motion_of(state, guide, alpha)
+            triplane, flows = lim.with_flows(motion, state.triplane, guide.target.triplane, alpha)
+            mid = InterpolationState(triplane, kept)
         else:
             mid = lim(state, guide, alpha)
         points = self._points(batch, generator)
         terms = self._matching(lrm, mid, teacher, points)
-        if places:
-            errors = [mean_distance(found, tracks[:, end]) for found, end in zip(places, (0, 2), strict=True)]
-            terms["places"] = weights.places * torch.stack(errors).mean()
+        if flows:
+            errors = motion_losses(flows, plane_motion(batch["tracks"][:, 1], *mid.triplane.shape[-2:]))
+            terms["motion"] = weights.motion * errors.mean()
         metrics = {k: v.detach() for k, v in terms.items()}
+        if flows:
+            metrics |= {f"motion_{n}": error.detach() for n, error in enumerate(errors)}
         loss = torch.stack(list(terms.values())).sum()
 
         # 2. the truth at alpha_mid
-        labels = instant(batch, batch["points"].shape[1] // 2)
-        truth, found = self.field_losses(lrm.field, mid.triplane, labels, generator)
-        loss = loss + weights.truth * truth
-        metrics |= found
+        if weights.truth > 0:
+            labels = instant(batch, batch["points"].shape[1] // 2)
+            truth, found = self.field_losses(lrm.field, mid.triplane, labels, generator)
+            loss = loss + weights.truth * truth
+            metrics |= found
 
         # 3. L_causal (eq. 3): to alpha_rand, then on from LIM's own features, against the direct pass to delta
         if weights.causal > 0:
@@ -247,9 +229,6 @@ class ViewsTask(Task):
         frames = min(config.clip_length or options.frames, options.frames)
         self.spec = SampleSpec(instants="clip", size=options.image_size, clip_length=frames, labelled=(), mono=True)
 
-    def blocks(self) -> list[nn.Module]:
-        return list(self.model.blocks)  # type: ignore[union-attr,arg-type]
-
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         from lim_cli.diffusion.loss import denoising_loss
 
@@ -329,6 +308,8 @@ def build_task(config: TrainConfig) -> Task:
         return LRMTask(config)
     if config.task == "canonical_lim" and config.head == "flow":
         return OriginsTask(config)
+    if config.task == "lim" and not config.lim_trunk:
+        return MatchingTask(config)
     if config.task in ("lim", "canonical_lim"):
         return LIMTask(config)
     if config.task == "camera":

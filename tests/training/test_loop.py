@@ -16,8 +16,9 @@ from lim_cli.core.errors import ConfigError, MissingError, NumericalError
 from lim_cli.diffusion.configs import TINY as DENOISER
 from lim_cli.diffusion.denoiser import MultiviewVideoDenoiser
 from lim_cli.diffusion.pipeline import save_pipeline
-from lim_cli.models.checkpoints import load_model
-from lim_cli.models.presets import build_lim, build_lrm
+from lim_cli.models.checkpoints import load_model, save_model
+from lim_cli.models.lim import LIM
+from lim_cli.models.presets import build_lim, build_lrm, lim_config, load_lim, load_lrm
 from lim_cli.training import loop, tasks
 from lim_cli.training import task as task_module
 from lim_cli.training.config import LIMLossWeights, TrainConfig, recipe
@@ -132,8 +133,10 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_state(
         ({"task": "lim"}, "needs --teacher"),
         ({"task": "canonical_lim"}, "needs --teacher"),
         ({"task": "canonical_lim", "teacher": "x", "lim_head": "warp"}, "needs --canonical-teacher"),
-        ({"task": "lim", "teacher": "x", "lim_head": "residual", "lim_loss": LIMLossWeights(places=1.0)}, "head=warp"),
+        ({"task": "lim", "teacher": "x", "lim_head": "residual", "lim_loss": LIMLossWeights(motion=1.0)}, "head=warp"),
         ({"task": "lim", "teacher": "x", "lim_head": "flow"}, "canonical_lim's alone"),
+        ({"task": "lim", "teacher": "x", "lim_trunk": False}, "--initial"),
+        ({"task": "lim", "teacher": "x", "replays": 2}, "lim_trunk=false alone"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes: dict[str, object], message: str) -> None:
@@ -198,15 +201,52 @@ def test_clips_of_the_view_model_are_as_long_as_asked_and_as_noisy(tmp_path: Pat
 def test_additions_can_be_left_out(name: str, teachers: dict[str, str]) -> None:
     assert tasks.build_task(task(name, teachers)).model.config.guided
     assert not tasks.build_task(task(name, teachers, lim_guided=False)).model.config.guided
+    assert tasks.build_task(task(name, teachers)).model.config.matched
+    assert not tasks.build_task(task(name, teachers, lim_matched=False)).model.config.matched
     assert tasks.build_task(TINY).model.config.lifting is not None
     assert tasks.build_task(replace(TINY, lifting=False)).model.config.lifting is None
 
 
-def test_lim_learns_where_things_go_from_true_tracks(teachers: dict[str, str], tmp_path: Path) -> None:
-    config = task("lim", teachers, steps=24, pool=2, surface=64, lim_loss=LIMLossWeights(places=20.0))
+def test_lim_learns_how_things_move_from_true_tracks(teachers: dict[str, str], tmp_path: Path) -> None:
+    config = task("lim", teachers, steps=24, pool=2, surface=64, lim_loss=LIMLossWeights(motion=20.0))
     train(config, tmp_path / "run")
-    places = [entry["places"] for entry in log_of(tmp_path / "run") if "places" in entry]
-    assert min(places[-4:]) < 0.9 * places[0]
+    log = [entry for entry in log_of(tmp_path / "run") if "motion_2" in entry]
+    assert min(entry["motion_2"] for entry in log[-4:]) < 0.95 * log[0]["motion_2"]
+
+
+def test_matching_alone_learns_over_a_trained_lim(teachers: dict[str, str], tmp_path: Path) -> None:
+    """An older LIM without matching gets one; all else of it stays as it was."""
+    lim = LIM(replace(lim_config("tiny"), matched=False))
+    lim.start_from(load_lrm(Path(teachers["rgb"])))
+    save_model(tmp_path / "lim", lim, to_plain(lim.config))
+    config = task(
+        "lim", teachers, steps=24, batch_size=1, pool=1, surface=64, lim_trunk=False, replays=2, learning_rate=1e-2,
+        initial=str(tmp_path / "lim"), lim_loss=LIMLossWeights(motion=20.0),
+    )  # fmt: skip
+    train(config, tmp_path / "run")
+    log = [entry for entry in log_of(tmp_path / "run") if "motion_2" in entry]
+    assert all(entry["motion_2"] < 0.95 * entry["motion_0"] for entry in log[-4:])
+    trained = load_lim(tmp_path / "run/model")
+    assert trained.config.matched
+    kept = {name: tensor for name, tensor in trained.state_dict().items() if not name.startswith("matching.")}
+    assert all(torch.allclose(kept[name], tensor, atol=1e-2) for name, tensor in lim.state_dict().items())
+    assert len(tasks.build_task(config)._memory) == 0
+
+
+def test_replays_come_from_what_was_seen_before(teachers: dict[str, str], tmp_path: Path) -> None:
+    lim = LIM(lim_config("tiny"))
+    save_model(tmp_path / "lim", lim, to_plain(lim.config))
+    config = task("lim", teachers, lim_trunk=False, replays=2, initial=str(tmp_path / "lim"))
+    module = tasks.build_task(config)
+    module.train()
+    known = [{"alpha": torch.tensor([float(n)])} for n in range(4)]
+    generator = torch.Generator().manual_seed(0)
+    drawn = [module._with_replays(sample, generator)["alpha"].tolist() for sample in known]
+    assert drawn[0] == [0.0]  # nothing was seen before
+    for n, values in enumerate(drawn[1:], 1):
+        assert values[0] == n
+        assert len(values) == 3
+        assert max(values[1:]) < n
 
 
 def test_schedule_warms_up_and_falls() -> None:
