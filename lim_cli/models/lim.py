@@ -15,9 +15,6 @@ from lim_cli.models.lrm import LRM, LRMOutput
 from lim_cli.models.plane_matching import PlaneMatching, cell_centres, local_correlation
 from lim_cli.models.triplane import PLANE_AXES, FieldConfig, FieldDecoder, bilinear_rows
 
-CORRECTION = 0.1
-"""At most so far, model units and either way, are flows corrected after planes were matched."""
-
 
 @dataclass(frozen=True)
 class LIMConfig:
@@ -281,10 +278,9 @@ class LIM(nn.Module):
             there = velocity.detach()
             moved = _warp(source, -a * there), _warp(target, (1 - a) * there)
             found = self.matching.corrections(motion, *moved, there, a)
-            nearby = CORRECTION * torch.tanh(found[:, :4])
-            to_source = -a * velocity + nearby[:, :2] * a
-            to_target = (1 - a) * velocity + nearby[:, 2:] * (1 - a)
-            rounds.append(_Round(motion + found, to_source, to_target))
+            to_source = -a * velocity + found[:, :2] * a
+            to_target = (1 - a) * velocity + found[:, 2:] * (1 - a)
+            rounds.append(_Round(motion, to_source, to_target))
         return rounds
 
     def _motion(self, tokens: Tensor, state: InterpolationState, guide: InterpolationGuide) -> Tensor:

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 _SHARPNESS = 40.0
 _SMALLER_IS_LIKELIER = 20.0
 _FINE_RADIUS = 3
+_FARTHEST_CORRECTION = 0.1
 
 
 class PlaneMatching(nn.Module):
-    """Motion of every cell of the planes between two keyframes, and what is to be corrected after moving both.
+    """Motion of every cell of the planes between two keyframes, and how to correct it after both have been moved.
 
     channels: of the planes; motion: channels of what LIM's head says of a cell; candidates a side: 2 radius + 1, from
     -reach to reach (model units) in both directions. Untrained it is block matching of the planes as they are.
@@ -31,7 +32,7 @@ class PlaneMatching(nn.Module):
         self.sharpness = nn.Parameter(torch.ones(()))
         window = 2 * (2 * _FINE_RADIUS + 1) ** 2
         self.embed = nn.ModuleList(nn.Conv2d(channels, 24, 1) for _ in range(2))
-        self.correction = _Residual(window + 2 * channels + motion + 3, motion, 64, gain=0.1)
+        self.correction = _Residual(window + 2 * channels + motion + 3, 4, 64, gain=0.1)
         with torch.no_grad():
             for parameter in self.context.parameters():
                 parameter.zero_()
@@ -54,7 +55,10 @@ class PlaneMatching(nn.Module):
         return F.interpolate(found, size=source.shape[-2:], mode="bilinear")
 
     def corrections(self, motion: Tensor, source: Tensor, target: Tensor, velocity: Tensor, alpha: Tensor) -> Tensor:
-        """What to add to motion, seeing both ends' planes moved to alpha."""
+        """What to add to the whole way back to the source and to the whole way on to the target [n, 2 + 2, h, w], model
+
+        units, seeing both ends' planes moved to alpha.
+        """
         halves = [F.avg_pool2d(planes, 2) for planes in (source, target)]
         seen = []
         for embed, ends in zip(self.embed, ((source, target), halves), strict=True):
@@ -62,8 +66,8 @@ class PlaneMatching(nn.Module):
             agreement = local_correlation(first, second, _FINE_RADIUS)
             seen.append(F.interpolate(agreement, size=source.shape[-2:], mode="bilinear"))
         share = alpha.expand(-1, 1, *source.shape[-2:])
-        found: Tensor = self.correction(torch.cat([*seen, source, target, motion, velocity, share], 1))
-        return found
+        found = self.correction(torch.cat([*seen, source, target, motion, velocity, share], 1))
+        return _FARTHEST_CORRECTION * torch.tanh(found)
 
     def _candidates(self, device: torch.device) -> Tensor:
         """Motions (x, y) that are weighed [candidate, 2], model units."""
