@@ -80,7 +80,8 @@ class MatchingTask(Task):
         new = [{name: value[n] for name, value in known.items()} for n in range(len(known["alpha"]))]
         again = []
         if self._memory:
-            chosen = torch.randint(len(self._memory), (self.config.replays * len(new),), generator=generator)
-            again = [self._memory[int(n)] for n in chosen]
+            count = self.config.replays * len(new)
+            chosen = torch.randint(len(self._memory), (count,), generator=generator, device=generator.device)
+            again = [self._memory[n] for n in chosen.tolist()]
         self._memory.extend(new)
         return {name: torch.stack([sample[name] for sample in (*new, *again)]) for name in known}
