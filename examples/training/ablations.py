@@ -32,12 +32,12 @@ LRM = {
     "Adam at 1e-3 instead of Muon": {"optimizer": "adam", "learning_rate": 1e-3},
 }
 PAPER = {
-    "lim_head": "residual", "lim_guided": "false", "lim_matched": "false", "lim_loss.triplane": 1, "lim_loss.distil": 0,
+    "lim_head": "residual", "lim_guided": "false", "lim_loss.triplane": 1, "lim_loss.distil": 0,
     "lim_loss.distil_values": 0, "lim_loss.truth": 0, "lim_loss.features": 0,
 }  # fmt: skip
 UNTRAINED = "untrained: the linear blend"
 LIM = {
-    UNTRAINED: {},
+    UNTRAINED: {"lim_matched": "false"},
     "as shipped": {},
     "no causal loss": {"lim_loss.causal": 0},
     "residual head instead of warp": {"lim_head": "residual"},

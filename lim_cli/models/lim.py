@@ -104,8 +104,8 @@ class _Round:
 class LIM(nn.Module):
     """state at k_src, guide and alpha [batch] -> state at k_src + alpha (k_tgt - k_src).
 
-    The `warp` head starts as the linear blend (RGB) or as the source itself (canonical) and keeps alpha = 0
-    (and, for RGB, alpha = 1) exact.
+    The `warp` head starts as the linear blend (RGB; as block matching if planes are matched) or as the source itself
+    (canonical) and keeps alpha = 0 (and, for RGB, alpha = 1) exact.
     """
 
     def __init__(self, config: LIMConfig) -> None:

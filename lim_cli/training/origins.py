@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from lim_cli.core.config import to_plain
 from lim_cli.data.samples import SampleSpec
 from lim_cli.models.lim import LIM, InterpolationGuide, state_of
-from lim_cli.models.presets import lim_config, load_lim
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import mean_distance
-from lim_cli.training.task import Batch, Task, degrade, encode_instants, rig_of, views_of
+from lim_cli.training.task import Batch, Task, degrade, encode_instants, lim_to_train, rig_of, views_of
 
 _PASSES = (("forth", 0, 1), ("back", 2, 1), ("there", 0, 2), ("home", 2, 0))
 """Name; which of the three instants is the source; which one is asked for."""
@@ -31,14 +27,8 @@ class OriginsTask(Task):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         teacher = self.freeze(config.teacher, config.lim_blocks)
-        blocks = min(config.lim_blocks, len(teacher.blocks))
-        lim = lim_config(config.preset, "canonical", blocks=blocks, head="flow")
-        lim = replace(lim, guided=lim.guided and config.lim_guided, matched=lim.matched and config.lim_matched)
-        self.model = LIM(lim)
-        self.model.start_from(teacher)
-        if config.initial is not None:
-            self.model.start_from_lim(load_lim(Path(config.initial)))
-        self.plain = to_plain(lim)
+        self.model = lim_to_train(config, teacher)
+        self.plain = to_plain(self.model.config)
         self.spec = SampleSpec(
             instants="triplet", size=teacher.config.encoder.image_size, tracks=config.surface, labelled=()
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from lim_cli.core.camera import Cameras
 from lim_cli.data.camera_samples import CameraSpec
 from lim_cli.data.samples import SampleSpec
 from lim_cli.metrics.perceptual import Lpips
+from lim_cli.models.lim import LIM
 from lim_cli.models.lrm import LRM, LRMOutput, premultiplied
-from lim_cli.models.presets import load_lrm
+from lim_cli.models.presets import Kind, lim_config, load_lim, load_lrm
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import field_losses
@@ -78,6 +80,19 @@ class Task(nn.Module):
 def instant(batch: Batch, index: int) -> Batch:
     """Labels of the index-th labelled instant, without the time axis."""
     return {name: batch[name][:, index] for name in _LABELS}
+
+
+def lim_to_train(config: TrainConfig, teacher: LRM) -> LIM:
+    """The LIM or CanonicalLIM that `config` asks for, as it starts over its LRM (supplement B) or --initial."""
+    kind: Kind = "canonical" if config.task == "canonical_lim" else "rgb"
+    blocks = min(config.lim_blocks, len(teacher.blocks))
+    options = lim_config(config.preset, kind, blocks=blocks, head=config.head)
+    guided, matched = options.guided and config.lim_guided, options.matched and config.lim_matched
+    lim = LIM(replace(options, guided=guided, matched=matched))
+    lim.start_from(teacher)
+    if config.initial is not None:
+        lim.start_from_lim(load_lim(Path(config.initial)))
+    return lim
 
 
 def rig_of(batch: Batch) -> Cameras:

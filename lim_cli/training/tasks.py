@@ -18,13 +18,13 @@ from lim_cli.models.camera import CameraEstimator, Odds
 from lim_cli.models.checkpoints import read_tensors
 from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, state_of
 from lim_cli.models.lrm import LRM, LRMOutput, encode_canonical, premultiplied
-from lim_cli.models.presets import Kind, camera_config, lim_config, load_camera, load_lim, load_lrm, lrm_config
+from lim_cli.models.presets import Kind, camera_config, load_camera, load_lrm, lrm_config
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import distillation_loss
 from lim_cli.training.matching import MatchingTask
 from lim_cli.training.motion import motion_losses, plane_motion
 from lim_cli.training.origins import OriginsTask
-from lim_cli.training.task import Batch, Task, degrade, encode_instants, instant, rig_of, views_of
+from lim_cli.training.task import Batch, Task, degrade, encode_instants, instant, lim_to_train, rig_of, views_of
 
 
 def canonical_of(batch: Batch) -> Tensor:
@@ -87,18 +87,11 @@ class LIMTask(Task):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         self.canonical = config.task == "canonical_lim"
-        kind: Kind = "canonical" if self.canonical else "rgb"
         teacher = self.freeze(config.teacher, config.lim_blocks)
         if self.canonical:
             teacher = self.freeze(config.canonical_teacher, config.lim_blocks)
-        blocks = min(config.lim_blocks, len(teacher.blocks))
-        lim = lim_config(config.preset, kind, blocks=blocks, head=config.head)
-        lim = replace(lim, guided=lim.guided and config.lim_guided, matched=lim.matched and config.lim_matched)
-        self.model = LIM(lim)
-        self.model.start_from(teacher)
-        if config.initial is not None:
-            self.model.start_from_lim(load_lim(Path(config.initial)))
-        self.plain = to_plain(lim)
+        self.model = lim_to_train(config, teacher)
+        self.plain = to_plain(self.model.config)
         self.spec = SampleSpec(
             instants="triplet",
             size=self._frozen[0].config.encoder.image_size,

@@ -208,10 +208,12 @@ def test_additions_can_be_left_out(name: str, teachers: dict[str, str]) -> None:
 
 
 def test_lim_learns_how_things_move_from_true_tracks(teachers: dict[str, str], tmp_path: Path) -> None:
-    config = task("lim", teachers, steps=24, pool=2, surface=64, lim_loss=LIMLossWeights(motion=20.0))
+    config = task(
+        "lim", teachers, steps=24, pool=2, surface=64, learning_rate=5e-3, lim_loss=LIMLossWeights(motion=20.0)
+    )
     train(config, tmp_path / "run")
     log = [entry for entry in log_of(tmp_path / "run") if "motion_2" in entry]
-    assert min(entry["motion_2"] for entry in log[-4:]) < 0.95 * log[0]["motion_2"]
+    assert min(entry["motion_2"] for entry in log[-4:]) < 0.9 * log[0]["motion_2"]
 
 
 def test_matching_alone_learns_over_a_trained_lim(teachers: dict[str, str], tmp_path: Path) -> None:
