@@ -18,6 +18,5 @@ train() {
 train lrm lrm "$@"
 train canonical_lrm canonical_lrm --initial "$runs/lrm/model" "$@"
 train lim lim --teacher "$runs/lrm/model" "$@"
-train lim lim_matching --teacher "$runs/lrm/model" --initial "$runs/lim/model" "$@"
 train canonical_lim canonical_lim --teacher "$runs/lrm/model" --initial "$runs/lim/model" "$@"
 train views views "$@"

@@ -15,6 +15,7 @@ from lim_cli.evaluation.cases import Case
 from lim_cli.evaluation.image_interpolation import between
 from lim_cli.models.lim import LIM, InterpolationGuide, state_of
 from lim_cli.models.lrm import LRMOutput
+from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM
 from lim_cli.models.presets import load_lim
 from lim_cli.stages.networks import Networks
 
@@ -62,7 +63,7 @@ def oracle(ends: Ends, alpha: float) -> Tensor:
 class Interpolator:
     """A LIM (eq. 1)."""
 
-    def __init__(self, lim: LIM) -> None:
+    def __init__(self, lim: LIM | MatchingLIM) -> None:
         self._lim = lim
 
     @torch.no_grad()
@@ -83,10 +84,11 @@ def interpolators(networks: Networks, more: Mapping[str, Path]) -> dict[str, Met
         WeightsError: a folder holds no LIM, or one of another LRM's shape.
     """
     lims = {"LIM": networks.lim, **{name: load_lim(folder, networks.device) for name, folder in more.items()}}
-    width, blocks = networks.lrm.config.width, len(networks.lrm.blocks)
+    blocks = len(networks.lrm.blocks)
     for name, lim in lims.items():
         config = lim.config
-        if config.kind != "rgb" or config.width != width or config.field != networks.lrm.config.field:
+        fitting = isinstance(config, MatchingConfig) or config.width == networks.lrm.config.width
+        if config.kind != "rgb" or not fitting or config.field != networks.lrm.config.field:
             raise WeightsError(f"The weights of {name} are no LIM of this release's LRM; train it with that teacher.")
         if config.blocks > blocks:
             raise WeightsError(f"{name} has {config.blocks} blocks but its LRM only {blocks}; use another release.")

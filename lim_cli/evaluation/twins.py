@@ -22,7 +22,7 @@ from lim_cli.stages.surface import FieldQuery
 def canonical_error(networks: Networks, count: int, *, gap: float, progress: Progress | None = None) -> Report:
     """Canonical coordinates at the middle of an interval, on the true surface: mean distance from the truth.
 
-    Rows: CanonicalLIM; LIM's own warp of the planes, read as motion (where it has a warp head); CanonicalLRM on the
+    Rows: CanonicalLIM; how LIM moves the planes, read as motion (where it does); CanonicalLRM on the
     true middle (its oracle); standing still (a point is its own canonical point). Model units; `count` held-out
     objects, ends `gap` of the motion apart.
     """
@@ -53,12 +53,12 @@ def canonical_error(networks: Networks, count: int, *, gap: float, progress: Pro
                 states.append(state_of(networks.canonical_lrm(view, batched(cameras, networks.device))))
             samples = poses[1].sample_volume(rng, 8, 2048, light, poses[0])
             places = {"canonical_lrm_oracle": _decoded(networks, states[1].triplane[0], samples.surface_points)}
-            if networks.canonical_lim.config.head == "flow":
+            if not networks.canonical_lim.config.canonical_planes:
                 places["canonical_lim"] = interval.origins(samples.surface_points, 0.5)
             else:
                 plane = interval.canonical_triplane(states[0], 0.5)
                 places["canonical_lim"] = _decoded(networks, plane, samples.surface_points)
-            if networks.lim.config.head == "warp":
+            if networks.lim.config.head != "residual":
                 places["lim_warp"] = interval.origins(samples.surface_points, 0.5, by=networks.lim)
             for name, found in places.items():
                 errors[name].append(float(np.linalg.norm(found - samples.surface_canonical, axis=1).mean()))

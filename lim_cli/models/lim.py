@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from lim_cli.core.errors import ConfigError
 from lim_cli.models.layers import InterpolatorBlock, check_blocks, time_encoding
 from lim_cli.models.lrm import LRM, LRMOutput
-from lim_cli.models.plane_matching import PlaneMatching, cell_centres, local_correlation
-from lim_cli.models.triplane import PLANE_AXES, FieldConfig, FieldDecoder, bilinear_rows
+from lim_cli.models.plane_flows import for_planes, mean_displacement, warp
+from lim_cli.models.plane_matching import local_correlation
+from lim_cli.models.triplane import FieldConfig, FieldDecoder
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,6 @@ class LIMConfig:
 
     `flow`, of CanonicalLIM alone, makes no triplane: it says where points were at the source (`LIM.origins`).
     guided: both ends' plane features and their local correlation go in beside the paper's inputs.
-    matched: flows (of LIM's warp head, of CanonicalLIM's flow head) come from matching both ends' planes, see
-    `PlaneMatching`; matching_radius and matching_reach are its.
     """
 
     kind: Literal["rgb", "canonical"] = "rgb"
@@ -39,9 +38,6 @@ class LIMConfig:
     correlation_radius: int = 4
     correlation_channels: int = 16
     reach: float = 0.5
-    matched: bool = False
-    matching_radius: int = 4
-    matching_reach: float = 0.28
     field: FieldConfig = field(default_factory=FieldConfig)
 
     def __post_init__(self) -> None:
@@ -52,13 +48,12 @@ class LIMConfig:
             raise ConfigError(f"reach must be in (0, 2], got {self.reach}.")
         if self.head == "flow" and self.kind != "canonical":
             raise ConfigError("Only CanonicalLIM can have the flow head; LIM must make triplanes.")
-        if not 1 <= self.matching_radius <= 32 or not 0 < self.matching_reach <= 2:
-            raise ConfigError(f"matching_radius must be in [1, 32] and matching_reach in (0, 2], got {self}.")
-        if self.matched and (self.head == "residual" or (self.head, self.kind) == ("warp", "canonical")):
-            raise ConfigError(
-                "Planes are matched by LIM's warp head and CanonicalLIM's flow head; set matched to false."
-            )
         check_blocks(self.blocks, self.width, self.heads)
+
+    @property
+    def canonical_planes(self) -> bool:
+        """Whether it interpolates CanonicalLRM's planes; all others work on LRM's."""
+        return self.kind == "canonical" and self.head != "flow"
 
 
 @dataclass(frozen=True)
@@ -89,23 +84,11 @@ def state_of(output: LRMOutput) -> InterpolationState:
     return InterpolationState(output.triplane, output.features)
 
 
-@dataclass(frozen=True)
-class _Round:
-    """motion: what is said of every cell of the planes; to_source, to_target [batch * 3, 2, h, w]: how far from it its
-
-    content lies in the ends' planes, model units.
-    """
-
-    motion: Tensor
-    to_source: Tensor
-    to_target: Tensor
-
-
 class LIM(nn.Module):
     """state at k_src, guide and alpha [batch] -> state at k_src + alpha (k_tgt - k_src).
 
-    The `warp` head starts as the linear blend (RGB; as block matching if planes are matched) or as the source itself
-    (canonical) and keeps alpha = 0 (and, for RGB, alpha = 1) exact.
+    The `warp` head starts as the linear blend (RGB) or as the source itself (canonical) and keeps alpha = 0 (and, for
+    RGB, alpha = 1) exact.
     """
 
     def __init__(self, config: LIMConfig) -> None:
@@ -136,11 +119,8 @@ class LIM(nn.Module):
             nn.Conv2d(96, 64, 3, 1, 1),
             nn.SiLU(),
         )
-        flows = 0 if config.head == "residual" else 6 if config.kind == "rgb" or config.matched else 2
+        flows = 0 if config.head == "residual" else 6 if config.kind == "rgb" else 2
         self.motion = nn.Conv2d(64, flows + channels, 3, 1, 1)
-        if config.matched:
-            radius, reach = config.matching_radius, config.matching_reach
-            self.matching = PlaneMatching(channels, flows + channels, radius=radius, reach=reach)
         with torch.no_grad():
             for parameter in self.motion.parameters():
                 parameter.zero_()
@@ -178,9 +158,8 @@ class LIM(nn.Module):
     def forward(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> InterpolationState:
         if self.config.head == "flow":
             raise ConfigError("A CanonicalLIM with the flow head makes no triplane; ask it for origins.")
-        motion, kept = self.motion_of(state, guide, alpha)
-        *_, last = self._rounds(motion, state.triplane, guide.target.triplane, alpha)
-        return InterpolationState(self._triplane(last, state.triplane, guide.target.triplane, alpha), kept)
+        motion, kept = self._motion(state, guide, alpha)
+        return InterpolationState(self._triplane(motion, state, guide, for_planes(alpha)), kept)
 
     def origins(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor, points: Tensor) -> Tensor:
         """Where points [batch, point, 3] of the object at alpha were at the source, model units.
@@ -192,33 +171,19 @@ class LIM(nn.Module):
             ConfigError: the `residual` head moves nothing.
         """
         self._require_flow()
-        motion, _ = self.motion_of(state, guide, alpha)
-        *_, last = self._rounds(motion, state.triplane, guide.target.triplane, alpha)
-        origins = points + _mean_displacement(last.to_source, points)
+        motion, _ = self._motion(state, guide, alpha)
+        origins = points + mean_displacement(self._source_flow(motion, for_planes(alpha)), points)
         if self.config.head == "flow":
             _, moved = self.field(motion[:, -self.config.field.channels :].unflatten(0, (-1, 3)), points)
             origins = origins + alpha.view(-1, 1, 1) * (moved - points)
         return origins
 
-    def motion_of(
-        self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """What the head says of every cell of the planes before any are matched (flows, shares and a residual
-
-        [batch * 3, channel, h, w]), and the block features F.
-        """
-        tokens, kept = self._tokens(state, guide, alpha)
-        return self._motion(tokens, state, guide), kept
-
     def with_flows(
-        self, motion: Tensor, source: Tensor, target: Tensor, alpha: Tensor
-    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """Of `motion_of` and both ends' triplanes: the triplane at alpha, and the flows of the warp head that it is
+        self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor
+    ) -> tuple[InterpolationState, tuple[Tensor, Tensor]]:
+        """What `forward` gives, and the flows to the source's and to the target's planes [batch, 3, 2, h, w] that it is
 
-        made with: as the head says, and, if planes are matched, as matched and as corrected.
-
-        Flows [batch, 3, 2, h, w] say for every cell of the planes at alpha how far from it its content lies in the
-        source's, and in the target's planes, model units.
+        made with.
 
         Raises:
             ConfigError: no LIM with the warp head.
@@ -226,9 +191,11 @@ class LIM(nn.Module):
         self._require_flow()
         if self.config.kind != "rgb":
             raise ConfigError("Only LIM moves the target's planes, too; ask CanonicalLIM for origins.")
-        rounds = self._rounds(motion, source, target, alpha)
-        flows = [(r.to_source.unflatten(0, (-1, 3)), r.to_target.unflatten(0, (-1, 3))) for r in rounds]
-        return self._triplane(rounds[-1], source, target, alpha), flows
+        motion, kept = self._motion(state, guide, alpha)
+        a = for_planes(alpha)
+        flows = (self._source_flow(motion, a), self._target_flow(motion, a))
+        there, onward = (flow.unflatten(0, (-1, 3)) for flow in flows)
+        return InterpolationState(self._triplane(motion, state, guide, a), kept), (there, onward)
 
     def _require_flow(self) -> None:
         if self.config.head == "residual":
@@ -261,29 +228,14 @@ class LIM(nn.Module):
         tokens = self.correlation_tokens(local_correlation(first, second, radius))  # [batch * 3, width, side, side]
         return tokens.unflatten(0, (-1, 3)).permute(0, 1, 3, 4, 2).flatten(1, 3)
 
-    def _rounds(self, motion: Tensor, source: Tensor, target: Tensor, alpha: Tensor) -> list[_Round]:
-        """What the planes are made with as the head says, and, if they are matched, as matched and as corrected."""
-        config, a = self.config, _spread(alpha)
-        if config.head == "residual":
-            return [_Round(motion, torch.zeros_like(motion[:, :2]), torch.zeros_like(motion[:, :2]))]
-        to_source = config.reach * torch.tanh(motion[:, :2]) * a
-        if config.kind == "canonical" and not config.matched:
-            return [_Round(motion, to_source, to_source)]
-        rounds = [_Round(motion, to_source, config.reach * torch.tanh(motion[:, 2:4]) * (1 - a))]
-        if config.matched:
-            source, target = source.flatten(0, 1).float(), target.flatten(0, 1).float()
-            velocity = self.matching.velocity(motion, source, target, a)
-            rounds.append(_Round(motion, -a * velocity, (1 - a) * velocity))
-            # as in RAFT, matching does not learn through what is made of it
-            there = velocity.detach()
-            moved = _warp(source, -a * there), _warp(target, (1 - a) * there)
-            found = self.matching.corrections(motion, *moved, there, a)
-            to_source = -a * velocity + found[:, :2] * a
-            to_target = (1 - a) * velocity + found[:, 2:] * (1 - a)
-            rounds.append(_Round(motion, to_source, to_target))
-        return rounds
+    def _motion(
+        self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What the head says of every cell of the planes (flows, shares and a residual [batch * 3, channel, h, w]), and
 
-    def _motion(self, tokens: Tensor, state: InterpolationState, guide: InterpolationGuide) -> Tensor:
+        the block features F.
+        """
+        tokens, kept = self._tokens(state, guide, alpha)
         config = self.config
         side, up = config.plane_tokens, config.upsample
         cells = self.expand(self.norm(tokens)).view(-1, side, side, config.token_channels * up * up)
@@ -293,44 +245,28 @@ class LIM(nn.Module):
             planes += [guide.source.triplane.flatten(0, 1)] if both else []
             planes.append(guide.target.triplane.flatten(0, 1))
         motion: Tensor = self.motion(self.head(torch.cat([p.to(planes[0].dtype) for p in planes], 1)))
-        return motion.float()
+        return motion.float(), kept
 
-    def _triplane(self, made: _Round, source: Tensor, target: Tensor, alpha: Tensor) -> Tensor:
-        config, a, motion = self.config, _spread(alpha), made.motion
-        source, target = source.flatten(0, 1), target.flatten(0, 1)
+    def _source_flow(self, motion: Tensor, a: Tensor) -> Tensor:
+        return self.config.reach * torch.tanh(motion[:, :2]) * a
+
+    def _target_flow(self, motion: Tensor, a: Tensor) -> Tensor:
+        return self.config.reach * torch.tanh(motion[:, 2:4]) * (1 - a)
+
+    def _triplane(self, motion: Tensor, state: InterpolationState, guide: InterpolationGuide, a: Tensor) -> Tensor:
+        config = self.config
+        source, target = state.triplane.flatten(0, 1), guide.target.triplane.flatten(0, 1)
         residual = motion[:, -config.field.channels :]
         if config.head == "residual":
             result = source + residual * a
         elif config.kind == "canonical":
-            result = _warp(source, made.to_source) + residual * a
+            result = warp(source, self._source_flow(motion, a)) + residual * a
         else:
             # as RIFE and FILM do for images: both ends move towards each other, then blend
-            from_source = _warp(source, made.to_source)
-            from_target = _warp(target, made.to_target)
+            from_source = warp(source, self._source_flow(motion, a))
+            from_target = warp(target, self._target_flow(motion, a))
             # log(0) = -inf gives the other end a share of exactly 0
             logits = torch.cat([1 - a, a], 1).clamp_min(0).log() + motion[:, 4:6]
             share = logits.softmax(1)
             result = share[:, :1] * from_source + share[:, 1:] * from_target + residual * (4 * a * (1 - a))
         return result.unflatten(0, (-1, 3))
-
-
-def _spread(alpha: Tensor) -> Tensor:
-    """alpha [batch] for every plane: [batch * 3, 1, 1, 1]."""
-    return alpha.float().repeat_interleave(3).view(-1, 1, 1, 1)
-
-
-def _mean_displacement(flow: Tensor, points: Tensor) -> Tensor:
-    """What flows in the planes [batch * 3, 2, h, w] say of points [batch, point, 3]; each axis is the mean of two."""
-    table = flow.unflatten(0, (-1, 3)).permute(0, 1, 3, 4, 2).contiguous()
-    moved = torch.zeros_like(points)
-    for plane, axes in enumerate(PLANE_AXES):
-        found = bilinear_rows(table[:, plane], points[..., list(axes)])
-        moved = moved.index_add(-1, torch.tensor(axes, device=points.device), 0.5 * found)
-    return moved
-
-
-def _warp(planes: Tensor, flow: Tensor) -> Tensor:
-    """Backward warp of [n, channel, h, w] by displacements [n, 2, h, w] in plane units ([-1, 1] across)."""
-    height, width = planes.shape[-2:]
-    grid = cell_centres(height, width, planes.device)
-    return F.grid_sample(planes.float(), grid + flow.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)

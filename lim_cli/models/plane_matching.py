@@ -6,6 +6,9 @@ as images are, since what they say of a thing moves with it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,45 +19,71 @@ _FINE_RADIUS = 3
 _FARTHEST_CORRECTION = 0.1
 
 
+@dataclass(frozen=True)
+class Level:
+    """Motions that are weighed at 1 / `shrink` of the planes' size: 2 radius + 1 a side, from -reach to reach (model
+
+    units) in both directions.
+    """
+
+    shrink: int
+    radius: int
+    reach: float
+
+    @property
+    def count(self) -> int:
+        return (2 * self.radius + 1) ** 2
+
+    def steps(self, device: torch.device) -> Tensor:
+        return torch.linspace(-self.reach, self.reach, 2 * self.radius + 1, device=device)
+
+    def candidates(self, device: torch.device) -> Tensor:
+        """Motions (x, y) [candidate, 2], model units."""
+        steps = self.steps(device)
+        return torch.stack(torch.meshgrid(steps, steps, indexing="ij")[::-1], -1).view(-1, 2)
+
+
 class PlaneMatching(nn.Module):
     """Motion of every cell of the planes between two keyframes, and how to correct it after both have been moved.
 
-    channels: of the planes; motion: channels of what LIM's head says of a cell; candidates a side: 2 radius + 1, from
-    -reach to reach (model units) in both directions. Untrained it is block matching of the planes as they are.
+    channels: of the planes; near, far: two levels of motions, of which one is chosen by both together. Untrained it is
+    block matching of the planes as they are.
     """
 
-    def __init__(self, channels: int, motion: int, *, radius: int, reach: float, width: int = 96) -> None:
+    def __init__(self, channels: int, near: Level, far: Level, width: int = 96) -> None:
         super().__init__()
-        self.radius, self.reach = radius, reach
-        count = (2 * radius + 1) ** 2
-        self.context = nn.Conv2d(channels, channels, 3, 1, 1)
-        self.matching = _Residual(2 * count + 2 * channels + motion + 1, count, width)
+        self.near, self.far = near, far
+        self.near_context, self.far_context = (nn.Conv2d(channels, channels, 3, 1, 1) for _ in range(2))
+        count = near.count + far.count
+        self.matching = _Residual(2 * count + 2 * channels + 1, count, width)
         self.sharpness = nn.Parameter(torch.ones(()))
         window = 2 * (2 * _FINE_RADIUS + 1) ** 2
         self.embed = nn.ModuleList(nn.Conv2d(channels, 24, 1) for _ in range(2))
-        self.correction = _Residual(window + 2 * channels + motion + 3, 4, 64, gain=0.1)
+        self.correction = _Residual(window + 2 * channels + 3, 4, 64, gain=0.1)
         with torch.no_grad():
-            for parameter in self.context.parameters():
+            for parameter in (*self.near_context.parameters(), *self.far_context.parameters()):
                 parameter.zero_()
             lengths = self._candidates(torch.device("cpu")).square().sum(1)
             self.matching.output.bias.sub_(_SMALLER_IS_LIKELIER * lengths)  # type: ignore[union-attr]
 
-    def velocity(self, motion: Tensor, source: Tensor, target: Tensor, alpha: Tensor) -> Tensor:
-        """motion [n, motion, h, w], planes [n, channels, h, w], alpha [n, 1, 1, 1] -> how far what a cell shows at
+    def velocity(self, source: Tensor, target: Tensor, alpha: Tensor) -> Tensor:
+        """Planes [batch * 3, channels, h, w], alpha [batch * 3, 1, 1, 1] -> how far what a cell shows at alpha goes
 
-        alpha goes from source to target [n, 2, h, w], model units.
+        from source to target [batch * 3, 2, h, w], model units.
         """
-        halves = [F.avg_pool2d(planes, 2) for planes in (source, target)]
-        first, second = (F.normalize((half + self.context(half)).float(), dim=1) for half in halves)
-        volume = self._volume(first, second, alpha)
-        near = F.avg_pool2d(volume, 5, 1, 2, count_include_pad=False)
-        share = alpha.expand(-1, 1, *volume.shape[-2:])
-        odds = self.matching(torch.cat([volume, near, *halves, F.avg_pool2d(motion, 2), share], 1))
-        odds = (odds + _SHARPNESS * self.sharpness * near).softmax(1)
+        halves = [F.avg_pool2d(planes, self.near.shrink) for planes in (source, target)]
+        small = [F.avg_pool2d(planes, self.far.shrink) for planes in (source, target)]
+        near = _volume(self.near, self.near_context, halves, alpha)
+        far = _volume(self.far, self.far_context, small, alpha)
+        size = near.shape[-2:]
+        volume = torch.cat([near, F.interpolate(far, size=size, mode="bilinear")], 1)
+        around = torch.cat([_blurred(near, 5), F.interpolate(_blurred(far, 3), size=size, mode="bilinear")], 1)
+        odds = self.matching(torch.cat([volume, around, *halves, alpha.expand(-1, 1, *size)], 1))
+        odds = (odds + _SHARPNESS * self.sharpness * around).softmax(1)
         found = torch.einsum("nkhw,kd->ndhw", odds, self._candidates(odds.device))
         return F.interpolate(found, size=source.shape[-2:], mode="bilinear")
 
-    def corrections(self, motion: Tensor, source: Tensor, target: Tensor, velocity: Tensor, alpha: Tensor) -> Tensor:
+    def corrections(self, source: Tensor, target: Tensor, velocity: Tensor, alpha: Tensor) -> Tensor:
         """What to add to the whole way back to the source and to the whole way on to the target [n, 2 + 2, h, w], model
 
         units, seeing both ends' planes moved to alpha.
@@ -66,28 +95,51 @@ class PlaneMatching(nn.Module):
             agreement = local_correlation(first, second, _FINE_RADIUS)
             seen.append(F.interpolate(agreement, size=source.shape[-2:], mode="bilinear"))
         share = alpha.expand(-1, 1, *source.shape[-2:])
-        found = self.correction(torch.cat([*seen, source, target, motion, velocity, share], 1))
+        found = self.correction(torch.cat([*seen, source, target, velocity, share], 1))
         return _FARTHEST_CORRECTION * torch.tanh(found)
 
     def _candidates(self, device: torch.device) -> Tensor:
-        """Motions (x, y) that are weighed [candidate, 2], model units."""
-        steps = torch.linspace(-self.reach, self.reach, 2 * self.radius + 1, device=device)
-        return torch.stack(torch.meshgrid(steps, steps, indexing="ij")[::-1], -1).view(-1, 2)
+        return torch.cat([self.near.candidates(device), self.far.candidates(device)])
 
-    def _volume(self, source: Tensor, target: Tensor, alpha: Tensor) -> Tensor:
-        """How well both ends agree if a cell moved by each of the candidates [n, candidate, h, w]."""
-        count, _, height, width = source.shape
-        grid = cell_centres(height, width, source.device)
-        candidates, a = self._candidates(source.device).view(-1, 1, 1, 2), alpha.view(-1, 1, 1, 1, 1)
-        at_source = (grid - a * candidates).flatten(1, 2)
-        at_target = (grid + (1 - a) * candidates).flatten(1, 2)
-        first = F.grid_sample(source, at_source, align_corners=False)
-        second = F.grid_sample(target, at_target, align_corners=False)
-        return (first * second).sum(1).view(count, -1, height, width)
+
+def _volume(level: Level, context: nn.Module, ends: Sequence[Tensor], alpha: Tensor) -> Tensor:
+    """How well source and target agree if a cell moved by each of the candidates [n, candidate, h, w], -1 to 1."""
+    first, second = (F.normalize((planes + context(planes)).float(), dim=1) for planes in ends)
+    steps, a = level.steps(first.device), alpha.view(-1, 1)
+    here, there = _shifted(first, -a * steps), _shifted(second, (1 - a) * steps)
+    # a row of candidates at a time: all at once leave the cache
+    rows = [(next(here) * next(there)).sum(2) for _ in steps]  # [n, y, x step, x]
+    return torch.stack(rows, 1).transpose(2, 3).flatten(1, 2)
+
+
+def _blurred(volume: Tensor, window: int) -> Tensor:
+    return F.avg_pool2d(volume, window, 1, window // 2, count_include_pad=False)
+
+
+def _shifted(planes: Tensor, shifts: Tensor) -> Iterator[Tensor]:
+    """Planes [n, channel, h, w] read so far from every cell, 0 beyond the rim, for shifts [n, k] of both axes in model
+
+    units: one for each shift along y, [n, h, channel, k, w].
+    """
+    count, channels, height, width = planes.shape
+    across = planes.flatten(1, 2) @ _reading(shifts, width).flatten(1, 2).transpose(1, 2)
+    rows = across.view(count, channels, height, -1).transpose(1, 2).flatten(2)
+    for down in _reading(shifts, height).unbind(1):
+        yield (down @ rows).view(count, height, channels, -1, width)
+
+
+def _reading(shifts: Tensor, size: int) -> Tensor:
+    """Of shifts [n, k] the matrices [n, k, size, size] that read a line of cells so much farther on, linearly."""
+    cells = torch.arange(size, device=shifts.device)
+    places = cells.view(-1, 1) + shifts.view(*shifts.shape, 1, 1) * size / 2
+    return (1 - (cells - places).abs()).clamp_min(0)
 
 
 class _Residual(nn.Module):
-    """Convolutions with widening windows; it starts as 0 (beside its output's bias). gain: how fast it leaves it."""
+    """Convolutions with widening windows; planes of one triplane tell each other what they see along shared axes.
+
+    It starts as 0 (beside its output's bias). gain: how fast it leaves it.
+    """
 
     def __init__(self, inputs: int, outputs: int, width: int, gain: float = 1.0) -> None:
         super().__init__()
@@ -95,6 +147,7 @@ class _Residual(nn.Module):
         self.input = nn.Conv2d(inputs, width, 1)
         self.norm = nn.GroupNorm(8, width)
         self.blocks = nn.ModuleList(nn.Conv2d(width, width, 3, 1, d, d) for d in (1, 2, 4, 1))
+        self.exchanges = nn.ModuleList(_Exchange(width) for _ in range(2))
         self.output = nn.Conv2d(width, outputs, 3, 1, 1)
         with torch.no_grad():
             for parameter in self.output.parameters():
@@ -102,10 +155,35 @@ class _Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.silu(self.norm(self.input(x)))
-        for block in self.blocks:
+        for n, block in enumerate(self.blocks):
             x = x + F.silu(block(x))
+            if n < len(self.exchanges):
+                x = x + self.exchanges[n](x)
         found: Tensor = self.gain * self.output(x)
         return found.float()
+
+
+class _Exchange(nn.Module):
+    """Planes [batch * 3, width, h, w]: each hears of both its axes what the other plane with that axis has there, on
+
+    average along the line that crosses it. It starts as 0.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.across, self.down = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+        with torch.no_grad():
+            self.across.weight.zero_()
+            self.down.weight.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        planes = x.unflatten(0, (-1, 3))
+        columns, rows = planes.mean(-2).transpose(-1, -2), planes.mean(-1).transpose(-1, -2)  # [batch, 3, cell, width]
+        # xy, xz, yz: x is across in xy and xz, y is down in xy and across in yz, z is down in xz and yz
+        across = torch.stack([columns[:, 1], columns[:, 0], rows[:, 0]], 1)
+        down = torch.stack([columns[:, 2], rows[:, 2], rows[:, 1]], 1)
+        told = self.across(across).transpose(-1, -2).unsqueeze(-2) + self.down(down).transpose(-1, -2).unsqueeze(-1)
+        return told.flatten(0, 1)
 
 
 def local_correlation(first: Tensor, second: Tensor, radius: int) -> Tensor:
@@ -120,10 +198,3 @@ def local_correlation(first: Tensor, second: Tensor, radius: int) -> Tensor:
     return torch.stack(
         [(first * padded[:, :, i : i + height, j : j + width]).sum(1) for i in window for j in window], 1
     )
-
-
-def cell_centres(height: int, width: int, device: torch.device) -> Tensor:
-    """(x, y) of the centres of a plane's cells [h, w, 2], [-1, 1] across."""
-    ys = (torch.arange(height, device=device) + 0.5) / height * 2 - 1
-    xs = (torch.arange(width, device=device) + 0.5) / width * 2 - 1
-    return torch.stack(torch.meshgrid(ys, xs, indexing="ij")[::-1], -1)

@@ -15,6 +15,7 @@ from lim_cli.models.image_encoder import EncoderConfig
 from lim_cli.models.lifting import LiftingConfig
 from lim_cli.models.lim import LIM, LIMConfig
 from lim_cli.models.lrm import LRM, LRMConfig
+from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM
 from lim_cli.models.triplane import FieldConfig
 
 Preset = Literal["paper", "small", "tiny"]
@@ -62,7 +63,13 @@ def lim_config(
         config = replace(config, blocks=blocks)
     if head is not None:
         config = replace(config, head=head)
-    return replace(config, matched=(config.kind, config.head) in (("rgb", "warp"), ("canonical", "flow")))
+    return config
+
+
+def matching_config(preset: Preset, kind: Kind = "rgb") -> MatchingConfig:
+    """That of a LIM or CanonicalLIM that matches planes; it is ours, so `paper` is what is shipped, over its LRM."""
+    # what matches are LRM's planes, also for CanonicalLIM
+    return MatchingConfig(kind=kind, field=lrm_config(preset).field)
 
 
 def camera_config(preset: Preset) -> CameraEstimatorConfig:
@@ -76,7 +83,9 @@ def build_lrm(plain: dict[str, Any]) -> LRM:
     return LRM(from_plain(LRMConfig, plain))
 
 
-def build_lim(plain: dict[str, Any]) -> LIM:
+def build_lim(plain: dict[str, Any]) -> LIM | MatchingLIM:
+    if plain.get("head") == "match":
+        return MatchingLIM(from_plain(MatchingConfig, plain))
     return LIM(from_plain(LIMConfig, plain))
 
 
@@ -93,7 +102,7 @@ def load_lrm(folder: Path, device: torch.device | str = "cpu") -> LRM:
     return load_model(folder, build_lrm, device).eval()
 
 
-def load_lim(folder: Path, device: torch.device | str = "cpu") -> LIM:
+def load_lim(folder: Path, device: torch.device | str = "cpu") -> LIM | MatchingLIM:
     """A trained LIM or CanonicalLIM, in evaluation mode."""
     return load_model(folder, build_lim, device).eval()
 

@@ -31,11 +31,11 @@ def canonical_coordinates(
 ) -> CanonicalCoordinates:
     """From `keyframe`, where the mesh `first` has come to lie at `vertices`, to the end of `interval`.
 
-    With CanonicalLIM's flow head they are places at `keyframe` itself: the mesh carries them on from the template, and
-    knows better than a network that reads pictures of them. The paper's form (sec. 3.4) takes places in the
-    template, drawn into the keyframe's views and encoded by CanonicalLRM.
+    From a CanonicalLIM that works on LRM's planes they are places at `keyframe` itself: the mesh carries them on from
+    the template, and knows better than a network that reads pictures of them. The paper's form (sec. 3.4) takes places
+    in the template, drawn into the keyframe's views and encoded by CanonicalLRM.
     """
-    if networks.canonical_lim.config.head == "flow":
+    if not networks.canonical_lim.config.canonical_planes:
         return CanonicalCoordinates(vertices, interval.origins)
     state = anchor(networks, vertices, first, views, keyframe)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, state_of
 from lim_cli.models.lrm import LRMOutput
+from lim_cli.models.matching_lim import MatchingLIM
 from lim_cli.stages.failures import require_finite
 from lim_cli.stages.networks import Networks
 
@@ -65,7 +66,7 @@ class Interval:
         return found.triplane[0]  # type: ignore[no-any-return]
 
     @torch.no_grad()
-    def origins(self, points: np.ndarray, alpha: float, *, by: LIM | None = None) -> np.ndarray:
+    def origins(self, points: np.ndarray, alpha: float, *, by: LIM | MatchingLIM | None = None) -> np.ndarray:
         """Where points [n, 3] of the object at alpha were at the source; `by` CanonicalLIM, if no other LIM is given.
 
         Raises:

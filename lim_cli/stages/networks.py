@@ -17,6 +17,7 @@ from lim_cli.models.camera import CameraEstimator
 from lim_cli.models.checkpoints import find_release, is_model, weight_hash
 from lim_cli.models.lim import LIM
 from lim_cli.models.lrm import LRM, LRMOutput, premultiplied
+from lim_cli.models.matching_lim import MatchingLIM
 from lim_cli.models.presets import load_camera, load_lim, load_lrm
 
 if TYPE_CHECKING:
@@ -57,13 +58,13 @@ class Networks:
         return load_lrm(self.release / "canonical_lrm", self.device)
 
     @cached_property
-    def lim(self) -> LIM:
+    def lim(self) -> LIM | MatchingLIM:
         return _fitting(load_lim(self.release / "lim", self.device), self.lrm)
 
     @cached_property
-    def canonical_lim(self) -> LIM:
+    def canonical_lim(self) -> LIM | MatchingLIM:
         lim = load_lim(self.release / "canonical_lim", self.device)
-        return _fitting(lim, self.lrm if lim.config.head == "flow" else self.canonical_lrm)
+        return _fitting(lim, self.canonical_lrm if lim.config.canonical_planes else self.lrm)
 
     @cached_property
     def views(self) -> ViewsPipeline:
@@ -102,7 +103,7 @@ class Networks:
         return output
 
 
-def _fitting(lim: LIM, lrm: LRM) -> LIM:
+def _fitting(lim: LIM | MatchingLIM, lrm: LRM) -> LIM | MatchingLIM:
     """A LIM reads one feature of its LRM a block."""
     if lim.config.blocks > lrm.config.kept_features:
         raise WeightsError(

@@ -18,8 +18,8 @@ TaskName = Literal["lrm", "lim", "canonical_lrm", "canonical_lim", "views", "cam
 class LIMLossWeights:
     """L_T and L_causal are the paper's (sec. 3.3); the others are ours.
 
-    motion: mean distance of LIM's flows from how the surface truly moved, seen along each plane's normal (warp head
-    only).
+    motion: mean distance of LIM's flows from how the surface truly moved, seen along each plane's normal (match and
+    warp heads; others have no such flows).
     """
 
     triplane: float = 0.1
@@ -28,7 +28,7 @@ class LIMLossWeights:
     distil_values: float = 4.0
     truth: float = 0.5
     features: float = 0.05
-    motion: float = 0.0
+    motion: float = 10.0
     causal_share: float = 0.5
 
 
@@ -38,12 +38,11 @@ class TrainConfig:
 
     (and is then not repeatable to the bit). teacher, canonical_teacher: folders of the frozen models.
     pool: if set, only so many samples are drawn, kept in memory by every worker and gone round.
-    lim_blocks: blocks of LIM, never more than its LRM has. lim_head: see `models.lim.LIMConfig`; None takes warp for
-    lim, and for canonical_lim flow, which needs no canonical_teacher. lim_guided,
-    lim_matched: False leaves those out.
-    lim_trunk: False trains LIM's matching of planes alone; the rest of --initial stays as it is. A step then learns
-    from `replays` earlier samples beside each new one, which costs no pass of LRM or LIM (a resumed run starts to
-    remember anew, and is not repeatable to the bit).
+    lim_head: `match` (`models.matching_lim`; what is shipped), or one of the paper's interpolator, which
+    `models.lim.LIMConfig` tells of; match and flow need no canonical_teacher. lim_blocks: its blocks, never more than
+    its LRM has. lim_guided: False leaves the guide out.
+    replays: how many earlier samples a step of lim_head=match learns from beside each new one, which costs no pass of
+    LRM (a resumed run starts to remember anew, and is not repeatable to the bit).
     lifting: False trains an LRM without lifted image features.
     patch: 0, or the side in pixels of the squares that rays are drawn in, which field_loss.perceptual (LPIPS, on
     `perceptual_backbone`) and field_loss.edges look at.
@@ -90,10 +89,8 @@ class TrainConfig:
     lifting: bool = True
     lim_blocks: int = 6
     lim_guided: bool = True
-    lim_matched: bool = True
-    lim_trunk: bool = True
     replays: int = 0
-    lim_head: Literal["warp", "residual", "flow"] | None = None
+    lim_head: Literal["match", "warp", "residual", "flow"] = "match"
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "evaluate_every", "evaluate_samples", "lim_blocks"):
@@ -111,24 +108,13 @@ class TrainConfig:
             raise ConfigError(f"Training {self.task} needs --teacher FOLDER: the trained LRM it interpolates.")
         if self.lim_head == "flow" and self.task != "canonical_lim":
             raise ConfigError("lim_head=flow is canonical_lim's alone; lim takes warp or residual.")
-        if self.lim_loss.motion > 0 and (self.task, self.head) != ("lim", "warp"):
+        if self.replays < 0 or (self.replays and (not self.task.endswith("lim") or self.lim_head != "match")):
+            raise ConfigError("replays must not be negative, and is for lim_head=match alone.")
+        if self.task == "canonical_lim" and self.lim_head in ("warp", "residual") and self.canonical_teacher is None:
             raise ConfigError(
-                "lim_loss.motion asks where LIM's warp head takes things; it is for lim with lim_head=warp."
-            )
-        if not self.lim_trunk and ((self.task, self.head) != ("lim", "warp") or self.initial is None):
-            raise ConfigError("lim_trunk=false adds matching to a trained LIM; it is for lim with --initial FOLDER.")
-        if self.replays < 0 or (self.replays and self.lim_trunk):
-            raise ConfigError("replays must not be negative, and is for lim_trunk=false alone.")
-        if self.task == "canonical_lim" and self.head != "flow" and self.canonical_teacher is None:
-            raise ConfigError(
-                f"Training canonical_lim with lim_head={self.head} needs --canonical-teacher FOLDER: the trained "
+                f"Training canonical_lim with lim_head={self.lim_head} needs --canonical-teacher FOLDER: the trained "
                 "CanonicalLRM."
             )
-
-    @property
-    def head(self) -> Literal["warp", "residual", "flow"]:
-        """The head of the LIM to be trained."""
-        return self.lim_head or ("flow" if self.task == "canonical_lim" else "warp")
 
 
 # What the paper does where it differs from our defaults: Adam at 1e-4, rendering losses only for the LRMs, L_T and

@@ -1,80 +1,98 @@
-"""LIM's matching of planes alone, over a LIM and an LRM that stay as they are."""
+"""LIM and CanonicalLIM by matching: what moved where between two keyframes, told by true tracks, over a frozen LRM."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
 from lim_cli.core.config import to_plain
 from lim_cli.data.samples import SampleSpec
-from lim_cli.models.lim import LIM, InterpolationGuide, state_of
-from lim_cli.models.presets import load_lim
+from lim_cli.models.matching_lim import MatchingLIM
+from lim_cli.models.triplane import PLANE_AXES
 from lim_cli.training.config import TrainConfig
+from lim_cli.training.losses import mean_distance
 from lim_cli.training.motion import motion_losses, plane_motion
-from lim_cli.training.task import Batch, Task, encode_instants, instant, rig_of, views_of
+from lim_cli.training.task import (
+    Batch,
+    Task,
+    degraded_instants,
+    encode_instants,
+    instant,
+    matching_to_train,
+    rig_of,
+    views_of,
+)
 
 _REMEMBERED = 512
-"""Samples of 4 MB each."""
+"""Samples of 2 MB each."""
+_AT_THE_END = {"lim": 0.25, "canonical_lim": 0.5}
+"""Share of the steps that ask how far all went from one keyframe to the other, as tracing does."""
+_PLACES = ("tracks", "origins", "directions", "points", "surface")
 
 
 class MatchingTask(Task):
-    """Both keyframes through the frozen LRM, LIM's trunk once, and its matching learns from true motion and from the
+    """Both keyframes through the frozen LRM. LIM: flows against true motion, and the triplane against the truth at
 
-    truth at alpha. All that goes into the matching is remembered, so that it can be learned from again.
+    alpha. CanonicalLIM: mean distance of the origins of the surface's points from the true ones, model units; some of
+    its keyframes are blurred as generated views are. Triplanes are remembered and learned from again: mirrored along
+    any of the axes, and backwards in time.
     """
 
-    model: LIM
+    model: MatchingLIM
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
-        initial = load_lim(Path(str(config.initial)))
-        teacher = self.freeze(config.teacher, initial.config.blocks)
-        lim = replace(initial.config, matched=True)
-        self.model = LIM(lim)
-        self.model.start_from_lim(initial)
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name.startswith("matching."))
-        self.plain = to_plain(lim)
+        teacher = self.freeze(config.teacher, 1)
+        self.model = matching_to_train(config, teacher)
+        self.plain = to_plain(self.model.config)
+        self.canonical = config.task == "canonical_lim"
         self.spec = SampleSpec(
             instants="triplet",
             size=teacher.config.encoder.image_size,
             rays=config.rays,
             points=config.points,
             surface=config.surface,
-            labelled=(1,),
+            labelled=() if self.canonical else (1,),
             tracks=config.surface,
         )
         self._memory: deque[Batch] = deque(maxlen=_REMEMBERED)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        known = self._known(batch)
-        if self.training and self.config.replays:
-            known = self._with_replays(known, generator)
-        triplane, flows = self.model.with_flows(
-            known["motion"].flatten(0, 1).float(), known["source"].float(), known["target"].float(), known["alpha"]
-        )
-        errors = motion_losses(flows, (known["counts"], known["to_source"], known["to_target"]))
-        truth, metrics = self.field_losses(self._frozen[0].field, triplane, known, generator)
-        weights = self.config.lim_loss
-        metrics |= {f"motion_{n}": error.detach() for n, error in enumerate(errors)}
-        return weights.motion * errors[1:].mean() + weights.truth * truth, metrics
+        known, at_the_end = self._known(batch, generator), False
+        if self.training:
+            known = self._varied(self._with_replays(known, generator), generator)
+            draw = torch.rand((), generator=generator, device=generator.device)
+            at_the_end = float(draw) < _AT_THE_END[self.config.task]
+        # of the points of one instant, where they are at the source, at that instant and at the target
+        asked, alpha = (2, torch.ones_like(known["alpha"])) if at_the_end else (1, known["alpha"])
+        tracks = known["tracks"][:, asked, [0, asked, 2]].float()
+        source, target = known["source"].float(), known["target"].float()
+        if self.canonical:
+            origins, points, _ = tracks.unbind(1)
+            error = mean_distance(self.model.origins_between(source, target, alpha, points), origins)
+            return error, {"there" if at_the_end else "forth": error.detach(), "still": mean_distance(points, origins)}
+        triplane, flows = self.model.with_flows(source, target, alpha)
+        errors = motion_losses(flows, plane_motion(tracks, *source.shape[-2:]))
+        metrics = {f"motion_{n}": error.detach() for n, error in enumerate(errors)}
+        loss = self.config.lim_loss.motion * errors.mean()
+        if not at_the_end:
+            truth, found = self.field_losses(self._frozen[0].field, triplane, known, generator)
+            loss, metrics = loss + self.config.lim_loss.truth * truth, metrics | found
+        return loss, metrics
 
     @torch.no_grad()
-    def _known(self, batch: Batch) -> Batch:
-        """All that the matching and its losses need of a batch, in half precision where that is much."""
+    def _known(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """All that a step needs of a batch, triplanes in half precision."""
         views, count = views_of(batch)[:, [0, 2]], len(batch["views"])
+        if self.canonical and self.training:
+            views = degraded_instants(views, self.config.degrade, generator)
         source, target = encode_instants(self._frozen[0], views, rig_of(batch)).split(count)
-        guide = InterpolationGuide(target.image_tokens, state_of(source), state_of(target))
-        alpha = batch["alpha"][:, 1]
-        motion, _ = self.model.motion_of(state_of(source), guide, alpha)
-        planes = {"motion": motion.unflatten(0, (-1, 3)), "source": source.triplane, "target": target.triplane}
-        true = plane_motion(batch["tracks"][:, 1], *source.triplane.shape[-2:])
-        planes |= zip(("counts", "to_source", "to_target"), true, strict=True)
-        return {**{name: value.half() for name, value in planes.items()}, "alpha": alpha, **instant(batch, 0)}
+        planes = {"source": source.triplane.half(), "target": target.triplane.half()}
+        labels = {} if self.canonical else instant(batch, 0)
+        return {**planes, "alpha": batch["alpha"][:, 1], "tracks": batch["tracks"], **labels}
 
     def _with_replays(self, known: Batch, generator: torch.Generator) -> Batch:
         new = [{name: value[n] for name, value in known.items()} for n in range(len(known["alpha"]))]
@@ -85,3 +103,30 @@ class MatchingTask(Task):
             again = [self._memory[n] for n in chosen.tolist()]
         self._memory.extend(new)
         return {name: torch.stack([sample[name] for sample in (*new, *again)]) for name in known}
+
+    def _varied(self, known: Batch, generator: torch.Generator) -> Batch:
+        """Every sample mirrored along each axis or not, and as it is or backwards in time."""
+        draws = torch.rand(len(known["alpha"]), 4, generator=generator, device=generator.device) < 0.5
+        varied = []
+        for n, (backwards, *mirrored) in enumerate(draws.tolist()):
+            sample = {name: value[n] for name, value in known.items()}
+            if backwards:
+                sample |= {"source": sample["target"], "target": sample["source"], "alpha": 1 - sample["alpha"]}
+                sample["tracks"] = sample["tracks"].flip(0, 1)
+            varied.append(in_a_mirror(sample, [axis for axis, chosen in enumerate(mirrored) if chosen]))
+        return {name: torch.stack([sample[name] for sample in varied]) for name in known}
+
+
+def in_a_mirror(sample: Batch, axes: Collection[int]) -> Batch:
+    """One sample as it is with the space turned over along `axes`: triplanes [3, channel, h, w], and all that lies in
+
+    space.
+    """
+    sides = torch.tensor([-1.0 if axis in axes else 1.0 for axis in range(3)], device=sample["tracks"].device)
+    found = dict(sample) | {name: sample[name] * sides for name in _PLACES if name in sample}
+    for name in ("source", "target"):
+        turned = []
+        for plane, (across, down) in zip(sample[name], PLANE_AXES, strict=True):
+            turned.append(plane.flip([d for d, axis in ((-1, across), (-2, down)) if axis in axes]))
+        found[name] = torch.stack(turned)
+    return found

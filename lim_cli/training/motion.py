@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lim_cli.models.plane_matching import cell_centres
+from lim_cli.models.plane_flows import cell_centres
 from lim_cli.models.triplane import PLANE_AXES
 
 _NEAR, _FAR_WEIGHT = 0.06, 0.1

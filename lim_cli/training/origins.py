@@ -10,7 +10,7 @@ from lim_cli.data.samples import SampleSpec
 from lim_cli.models.lim import LIM, InterpolationGuide, state_of
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import mean_distance
-from lim_cli.training.task import Batch, Task, degrade, encode_instants, lim_to_train, rig_of, views_of
+from lim_cli.training.task import Batch, Task, degraded_instants, encode_instants, lim_to_train, rig_of, views_of
 
 _PASSES = (("forth", 0, 1), ("back", 2, 1), ("there", 0, 2), ("home", 2, 0))
 """Name; which of the three instants is the source; which one is asked for."""
@@ -36,8 +36,7 @@ class OriginsTask(Task):
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         views, count = views_of(batch)[:, [0, 2]], len(batch["views"])
         if self.training:
-            blurred = degrade(views.flatten(1, 2), self.config.degrade, generator)
-            views = torch.cat([views[:, :, :1], blurred.unflatten(1, (2, -1))[:, :, 1:]], 2)
+            views = degraded_instants(views, self.config.degrade, generator)
         with torch.no_grad():
             first, last = encode_instants(self._frozen[0], views, rig_of(batch)).split(count)
         draw = float(torch.rand((), generator=generator, device=views.device))

@@ -11,12 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lim_cli.core.camera import Cameras
+from lim_cli.core.errors import ConfigError
 from lim_cli.data.camera_samples import CameraSpec
 from lim_cli.data.samples import SampleSpec
 from lim_cli.metrics.perceptual import Lpips
 from lim_cli.models.lim import LIM
 from lim_cli.models.lrm import LRM, LRMOutput, premultiplied
-from lim_cli.models.presets import Kind, lim_config, load_lim, load_lrm
+from lim_cli.models.matching_lim import MatchingLIM
+from lim_cli.models.presets import Kind, lim_config, load_lim, load_lrm, matching_config
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import field_losses
@@ -86,12 +88,28 @@ def lim_to_train(config: TrainConfig, teacher: LRM) -> LIM:
     """The LIM or CanonicalLIM that `config` asks for, as it starts over its LRM (supplement B) or --initial."""
     kind: Kind = "canonical" if config.task == "canonical_lim" else "rgb"
     blocks = min(config.lim_blocks, len(teacher.blocks))
-    options = lim_config(config.preset, kind, blocks=blocks, head=config.head)
-    guided, matched = options.guided and config.lim_guided, options.matched and config.lim_matched
-    lim = LIM(replace(options, guided=guided, matched=matched))
+    assert config.lim_head != "match"
+    options = lim_config(config.preset, kind, blocks=blocks, head=config.lim_head)
+    lim = LIM(replace(options, guided=options.guided and config.lim_guided))
     lim.start_from(teacher)
     if config.initial is not None:
-        lim.start_from_lim(load_lim(Path(config.initial)))
+        initial = load_lim(Path(config.initial))
+        if isinstance(initial, MatchingLIM):
+            raise ConfigError(f"{config.initial} holds a LIM that matches planes; train with lim_head=match.")
+        lim.start_from_lim(initial)
+    return lim
+
+
+def matching_to_train(config: TrainConfig, teacher: LRM) -> MatchingLIM:
+    """The same of one that matches planes; --initial may be LIM or CanonicalLIM for either."""
+    kind: Kind = "canonical" if config.task == "canonical_lim" else "rgb"
+    if config.initial is None:
+        return MatchingLIM(replace(matching_config(config.preset, kind), field=teacher.config.field))
+    initial = load_lim(Path(config.initial))
+    if not isinstance(initial, MatchingLIM) or initial.config.field != teacher.config.field:
+        raise ConfigError(f"{config.initial} holds no LIM that matches this LRM's planes; leave --initial out.")
+    lim = MatchingLIM(replace(initial.config, kind=kind))
+    lim.load_state_dict(initial.state_dict())
     return lim
 
 
@@ -116,6 +134,16 @@ def degrade(views: Tensor, share: float, generator: torch.Generator) -> Tensor:
     amount = torch.rand(batch, 1, 1, 1, 1, generator=generator, device=views.device)
     amount = amount * chosen * (torch.arange(view, device=views.device) > 0).view(1, -1, 1, 1, 1)
     return torch.lerp(views, blurred, amount.to(views.dtype))
+
+
+def degraded_instants(views: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """The same for views [batch, time, view, 4, h, w]: view 0 of no instant is blurred, the others of all instants of
+
+    a sample are blurred alike.
+    """
+    time = views.shape[1]
+    blurred = degrade(views.flatten(1, 2), share, generator).unflatten(1, (time, -1))
+    return torch.cat([views[:, :, :1], blurred[:, :, 1:]], 2)
 
 
 def encode_instants(lrm: LRM, views: Tensor, rig: Cameras) -> LRMOutput:

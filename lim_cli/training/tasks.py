@@ -92,6 +92,7 @@ class LIMTask(Task):
             teacher = self.freeze(config.canonical_teacher, config.lim_blocks)
         self.model = lim_to_train(config, teacher)
         self.plain = to_plain(self.model.config)
+        self._moves = config.task == "lim" and config.lim_head == "warp" and config.lim_loss.motion > 0
         self.spec = SampleSpec(
             instants="triplet",
             size=self._frozen[0].config.encoder.image_size,
@@ -101,7 +102,7 @@ class LIMTask(Task):
             patch=config.patch,
             canonical=self.canonical,
             labelled=(0, 1, 2) if not self.canonical else (1,),
-            tracks=config.surface if config.lim_loss.motion > 0 else 0,
+            tracks=config.surface if self._moves else 0,
         )
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -112,21 +113,13 @@ class LIMTask(Task):
         alpha = batch["alpha"][:, 1]
 
         # 1. L_T (eq. 2): the triplane at alpha_mid against LRM's at the true keyframe; and how the warp moves things
-        flows: list[tuple[Tensor, Tensor]] = []
-        if weights.motion > 0:
-            motion, kept = lim.motion_of(state, guide, alpha)
-            triplane, flows = lim.with_flows(motion, state.triplane, guide.target.triplane, alpha)
-            mid = InterpolationState(triplane, kept)
-        else:
-            mid = lim(state, guide, alpha)
+        mid, flows = lim.with_flows(state, guide, alpha) if self._moves else (lim(state, guide, alpha), None)
         points = self._points(batch, generator)
         terms = self._matching(lrm, mid, teacher, points)
-        if flows:
-            errors = motion_losses(flows, plane_motion(batch["tracks"][:, 1], *mid.triplane.shape[-2:]))
-            terms["motion"] = weights.motion * errors.mean()
+        if flows is not None:
+            (error,) = motion_losses([flows], plane_motion(batch["tracks"][:, 1], *mid.triplane.shape[-2:]))
+            terms["motion"] = weights.motion * error
         metrics = {k: v.detach() for k, v in terms.items()}
-        if flows:
-            metrics |= {f"motion_{n}": error.detach() for n, error in enumerate(errors)}
         loss = torch.stack(list(terms.values())).sum()
 
         # 2. the truth at alpha_mid
@@ -299,12 +292,10 @@ def varied(pictures: Tensor, generator: torch.Generator) -> Tensor:
 def build_task(config: TrainConfig) -> Task:
     if config.task in ("lrm", "canonical_lrm"):
         return LRMTask(config)
-    if config.task == "canonical_lim" and config.head == "flow":
-        return OriginsTask(config)
-    if config.task == "lim" and not config.lim_trunk:
-        return MatchingTask(config)
     if config.task in ("lim", "canonical_lim"):
-        return LIMTask(config)
+        if config.lim_head == "match":
+            return MatchingTask(config)
+        return OriginsTask(config) if config.lim_head == "flow" else LIMTask(config)
     if config.task == "camera":
         return CameraTask(config)
     return ViewsTask(config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def test_lim_is_what_a_reconstruction_uses(ends: Ends, networks: Networks) -> No
 
 
 def fresh_lim(folder: Path, blocks: int, kind: str = "rgb") -> Path:
-    config = replace(lim_config("tiny", kind, blocks=blocks), matched=False)  # type: ignore[arg-type]
+    config = lim_config("tiny", kind, blocks=blocks)  # type: ignore[arg-type]
     torch.manual_seed(0)
     save_model(folder, LIM(config), to_plain(config))
     return folder

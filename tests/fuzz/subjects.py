@@ -36,7 +36,8 @@ from lim_cli.export.inspect import inspect_glb
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.models.checkpoints import save_model
 from lim_cli.models.lim import LIM
-from lim_cli.models.presets import lim_config, load_lim, load_lrm
+from lim_cli.models.matching_lim import MatchingLIM
+from lim_cli.models.presets import lim_config, load_lim, load_lrm, matching_config
 from lim_cli.models.releases import table, verify
 from lim_cli.stages import posed
 from lim_cli.stages.config import ReconstructConfig
@@ -305,7 +306,7 @@ def artifacts() -> list[Subject]:
 
 def models() -> list[Subject]:
     lrm, pipeline = tiny_lrm(), MultiviewVideoDenoiser(TINY)
-    lim = LIM(lim_config("tiny"))
+    lim, matching = LIM(lim_config("tiny")), MatchingLIM(matching_config("tiny"))
 
     def release(folder: Path) -> None:
         (folder / "v1" / "lrm").mkdir(parents=True)
@@ -315,6 +316,7 @@ def models() -> list[Subject]:
     return [
         whole_folder("lrm", lambda f: save_model(f, lrm, to_plain(lrm.config)), load_lrm),
         whole_folder("lim", lambda f: save_model(f, lim, to_plain(lim.config)), load_lim),
+        whole_folder("matching_lim", lambda f: save_model(f, matching, to_plain(matching.config)), load_lim),
         whole_folder("views", lambda f: save_pipeline(pipeline, f / "views"), _read_views),
         whole_folder("weights_table", release, lambda f: verify(f / "v1"), "README.md"),
     ]

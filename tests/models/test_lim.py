@@ -31,7 +31,7 @@ def test_the_warp_head_keeps_both_ends(disturbed: bool) -> None:
 
 
 def test_the_warp_head_starts_as_the_linear_blend() -> None:
-    lim, state, guide = tiny_interval(replace(lim_config("tiny"), matched=False))
+    lim, state, guide = tiny_interval(lim_config("tiny"))
     alpha = torch.tensor([0.25, 0.7])
     with torch.no_grad():
         found = lim(state, guide, alpha).triplane
@@ -64,7 +64,7 @@ def test_canonical_lim_starts_as_the_source_and_keeps_it(head: str) -> None:
 
 
 def test_origins_are_where_the_planes_content_came_from() -> None:
-    config = replace(lim_config("tiny"), matched=False)
+    config = lim_config("tiny")
     lim, state, guide = tiny_interval(config)
     cell = 2 / state.triplane.shape[-1]  # of a plane, model units
     alpha = torch.tensor([0.5, 0.5])
@@ -80,30 +80,25 @@ def test_origins_are_where_the_planes_content_came_from() -> None:
     torch.testing.assert_close(moved[..., :-1], state.triplane[..., 1:], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("matched", [False, True])
-def test_flows_are_what_the_triplane_is_made_with(matched: bool) -> None:
-    lim, state, guide = tiny_interval(replace(lim_config("tiny"), matched=matched))
+def test_flows_are_what_the_triplane_is_made_with() -> None:
+    lim, state, guide = tiny_interval(lim_config("tiny"))
     disturb(lim.motion)
-    source, target = state.triplane, guide.target.triplane
     points = torch.rand(2, 30, 3, generator=torch.Generator().manual_seed(5)) * 1.8 - 0.9
     with torch.no_grad():
         for alpha in (torch.tensor([0.25, 0.7]), torch.tensor([0.0, 1.0])):
-            motion, features = lim.motion_of(state, guide, alpha)
-            triplane, flows = lim.with_flows(motion, source, target, alpha)
+            made, (to_source, to_target) = lim.with_flows(state, guide, alpha)
             found = lim(state, guide, alpha)
-            assert torch.equal(found.triplane, triplane)
-            assert all(torch.equal(a, b) for a, b in zip(found.features, features, strict=True))
+            assert torch.equal(found.triplane, made.triplane)
+            assert all(torch.equal(a, b) for a, b in zip(found.features, made.features, strict=True))
         origins = lim.origins(state, guide, alpha, points)
-    assert len(flows) == (3 if matched else 1)  # as the head says, as matched, as corrected
-    for to_source, to_target in flows:
-        assert (to_source[0] == 0).all()  # at the source nothing has moved yet
-        assert (to_target[1] == 0).all()  # at the target all is where it will be
-        assert to_source.shape == (2, 3, 2, *source.shape[-2:])
+    assert (to_source[0] == 0).all()  # at the source nothing has moved yet
+    assert (to_target[1] == 0).all()  # at the target all is where it will be
+    assert to_source.shape == (2, 3, 2, *state.triplane.shape[-2:])
     assert torch.equal(origins[0], points[0])
     assert (origins[1] - points[1]).abs().max() > 0.01
     canonical, state, guide = tiny_interval(lim_config("tiny", "canonical", head="flow"))
     with pytest.raises(ConfigError, match="Only LIM"):
-        canonical.with_flows(motion, source, target, alpha)
+        canonical.with_flows(state, guide, alpha)
 
 
 def test_only_the_warp_head_knows_where_things_went() -> None:
@@ -112,12 +107,11 @@ def test_only_the_warp_head_knows_where_things_went() -> None:
         lim.origins(state, guide, torch.tensor([0.5, 0.5]), torch.zeros(2, 1, 3))
 
 
-@pytest.mark.parametrize("matched", [False, True])
-def test_the_flow_head_starts_as_lims_own_warp(matched: bool) -> None:
+def test_the_flow_head_starts_as_lims_own_warp() -> None:
     """Taken over from a LIM it names the same origins, and what its own field adds goes with alpha."""
-    lim, state, guide = tiny_interval(replace(lim_config("tiny"), matched=matched))
+    lim, state, guide = tiny_interval(lim_config("tiny"))
     disturb(lim.motion)
-    canonical = LIM(replace(lim_config("tiny", "canonical", head="flow"), matched=matched)).eval()
+    canonical = LIM(lim_config("tiny", "canonical", head="flow")).eval()
     canonical.start_from_lim(lim)
     points = torch.rand(2, 30, 3, generator=torch.Generator().manual_seed(5)) * 1.8 - 0.9
     alpha = torch.tensor([0.3, 1.0])

@@ -15,7 +15,8 @@ from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.store import ViewsArtifact
 from lim_cli.geometry.mesh import Mesh
 from lim_cli.models.lim import LIM
-from lim_cli.models.presets import lim_config
+from lim_cli.models.matching_lim import MatchingLIM
+from lim_cli.models.presets import lim_config, matching_config
 from lim_cli.stages import track
 from lim_cli.stages.canonical import anchor, canonical_coordinates
 from lim_cli.stages.intervals import Interval
@@ -37,9 +38,10 @@ def filmed(tmp_path_factory: pytest.TempPathFactory) -> tuple[KeyframesArtifact,
 def networks_with(head: str) -> Networks:
     """The tiny release, with an untrained CanonicalLIM of this head."""
     networks = Networks(weights=cached_weights(), needs=())
-    # matched planes would add motion of their own, however little there is
-    kind = replace(lim_config("tiny", "canonical", blocks=2, head=head), matched=False)  # type: ignore[arg-type]
-    lim = LIM(kind).eval()
+    if head == "match":
+        networks.canonical_lim = MatchingLIM(matching_config("tiny", "canonical")).eval()
+        return networks
+    lim = LIM(lim_config("tiny", "canonical", blocks=2, head=head)).eval()  # type: ignore[arg-type]
     lim.start_from(networks.lrm)
     networks.canonical_lim = lim
     return networks
@@ -72,7 +74,7 @@ def test_the_papers_form_names_places_in_the_template(filmed: tuple[KeyframesArt
         np.testing.assert_allclose(found.of_points(POINTS, alpha), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("head", ["flow", "residual", "warp"])
+@pytest.mark.parametrize("head", ["match", "flow", "residual", "warp"])
 def test_every_form_traces(head: str, filmed: tuple[KeyframesArtifact, ViewsArtifact]) -> None:
     keyframes, views = filmed
     config = replace(quick_config().track, recognitions=0, matching="always", evaluations=1)
