@@ -25,7 +25,9 @@ def warp(planes: Tensor, flow: Tensor) -> Tensor:
     """Backward warp of [n, channel, h, w] by flows [n, 2, h, w]; cells from beyond the rim show the rim."""
     height, width = planes.shape[-2:]
     grid = cell_centres(height, width, planes.device) + flow.permute(0, 2, 3, 1)
-    return F.grid_sample(planes.float(), grid, padding_mode="border", align_corners=False)
+    read = F.grid_sample(planes.float(), grid, padding_mode="border", align_corners=False)
+    # grid_sample reads the rim where a flow is NaN, which would hide it
+    return read + 0 * flow.sum(1, keepdim=True)
 
 
 def mean_displacement(flow: Tensor, points: Tensor) -> Tensor:
