@@ -66,12 +66,6 @@ def lim_config(
     return config
 
 
-def matching_config(preset: Preset, kind: Kind = "rgb") -> MatchingConfig:
-    """That of a LIM or CanonicalLIM that matches planes; it is ours, so `paper` is what is shipped, over its LRM."""
-    # what matches are LRM's planes, also for CanonicalLIM
-    return MatchingConfig(kind=kind, field=lrm_config(preset).field)
-
-
 def camera_config(preset: Preset) -> CameraEstimatorConfig:
     """The camera estimator's; it is ours, so `paper` is what is shipped."""
     if preset == "tiny":

@@ -19,9 +19,9 @@ _BANDWIDTH = 0.03
 
 
 def motion_losses(flows: Sequence[tuple[Tensor, Tensor]], truth: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Mean error of flows towards both ends [batch, 3, 2, h, w], as from `LIM.with_flows`, one number a round, against
+    """Mean error of flows towards both ends [batch, 3, 2, h, w], as from `with_flows` of either LIM: one number for
 
-    what `plane_motion` says.
+    each pair, against what `plane_motion` says.
     """
     weight, *truths = truth
     losses = []

@@ -17,8 +17,8 @@ from lim_cli.data.samples import SampleSpec
 from lim_cli.metrics.perceptual import Lpips
 from lim_cli.models.lim import LIM
 from lim_cli.models.lrm import LRM, LRMOutput, premultiplied
-from lim_cli.models.matching_lim import MatchingLIM
-from lim_cli.models.presets import Kind, lim_config, load_lim, load_lrm, matching_config
+from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM
+from lim_cli.models.presets import Kind, lim_config, load_lim, load_lrm
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import field_losses
@@ -104,7 +104,7 @@ def matching_to_train(config: TrainConfig, teacher: LRM) -> MatchingLIM:
     """The same of one that matches planes; --initial may be LIM or CanonicalLIM for either."""
     kind: Kind = "canonical" if config.task == "canonical_lim" else "rgb"
     if config.initial is None:
-        return MatchingLIM(replace(matching_config(config.preset, kind), field=teacher.config.field))
+        return MatchingLIM(MatchingConfig(kind=kind, field=teacher.config.field))
     initial = load_lim(Path(config.initial))
     if not isinstance(initial, MatchingLIM) or initial.config.field != teacher.config.field:
         raise ConfigError(f"{config.initial} holds no LIM that matches this LRM's planes; leave --initial out.")

@@ -36,8 +36,7 @@ from lim_cli.export.inspect import inspect_glb
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.models.checkpoints import save_model
 from lim_cli.models.lim import LIM
-from lim_cli.models.matching_lim import MatchingLIM
-from lim_cli.models.presets import lim_config, load_lim, load_lrm, matching_config
+from lim_cli.models.presets import lim_config, load_lim, load_lrm
 from lim_cli.models.releases import table, verify
 from lim_cli.stages import posed
 from lim_cli.stages.config import ReconstructConfig
@@ -47,7 +46,7 @@ from lim_cli.video.matting import matte
 from lim_cli.video.reading import probe, read_clip
 from tests.data.rigged_cubes import GlbBuilder, cube, turning_cube
 from tests.fuzz.harness import Subject
-from tests.support.tiny_models import tiny_lrm, tiny_rig, tiny_views
+from tests.support.tiny_models import tiny_lrm, tiny_matching, tiny_rig, tiny_views
 
 SIDE = 32
 FRAMES = 6
@@ -306,7 +305,7 @@ def artifacts() -> list[Subject]:
 
 def models() -> list[Subject]:
     lrm, pipeline = tiny_lrm(), MultiviewVideoDenoiser(TINY)
-    lim, matching = LIM(lim_config("tiny")), MatchingLIM(matching_config("tiny"))
+    lim, matching = LIM(lim_config("tiny")), tiny_matching()
 
     def release(folder: Path) -> None:
         (folder / "v1" / "lrm").mkdir(parents=True)

@@ -4,21 +4,21 @@ from itertools import pairwise
 
 import pytest
 import torch
-from tiny_models import tiny_interval
+from tiny_models import tiny_interval, tiny_matching
 
 from lim_cli.core.config import from_plain, to_plain
 from lim_cli.core.errors import ConfigError
 from lim_cli.models.lim import InterpolationGuide, InterpolationState
 from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM
 from lim_cli.models.plane_flows import warp
-from lim_cli.models.presets import build_lim, lim_config, matching_config
+from lim_cli.models.presets import build_lim, lim_config
 
 
 def interval(kind: str = "rgb") -> tuple[MatchingLIM, InterpolationState, InterpolationGuide]:
     """One whose every weight counts, between two sets of random views."""
     _, state, guide = tiny_interval(lim_config("tiny"))
     torch.manual_seed(0)
-    lim = MatchingLIM(matching_config("tiny", kind)).eval()  # type: ignore[arg-type]
+    lim = tiny_matching(kind)  # type: ignore[arg-type]
     with torch.no_grad():
         for parameter in lim.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape))

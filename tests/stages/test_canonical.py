@@ -9,14 +9,14 @@ import pytest
 import torch
 from clips import disc_clip
 from quick_chain import quick_config, reconstruct_quickly
+from tiny_models import tiny_matching
 from tiny_release import cached_weights
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact
 from lim_cli.artifacts.store import ViewsArtifact
 from lim_cli.geometry.mesh import Mesh
 from lim_cli.models.lim import LIM
-from lim_cli.models.matching_lim import MatchingLIM
-from lim_cli.models.presets import lim_config, matching_config
+from lim_cli.models.presets import lim_config
 from lim_cli.stages import track
 from lim_cli.stages.canonical import anchor, canonical_coordinates
 from lim_cli.stages.intervals import Interval
@@ -39,7 +39,7 @@ def networks_with(head: str) -> Networks:
     """The tiny release, with an untrained CanonicalLIM of this head."""
     networks = Networks(weights=cached_weights(), needs=())
     if head == "match":
-        networks.canonical_lim = MatchingLIM(matching_config("tiny", "canonical")).eval()
+        networks.canonical_lim = tiny_matching("canonical")
         return networks
     lim = LIM(lim_config("tiny", "canonical", blocks=2, head=head)).eval()  # type: ignore[arg-type]
     lim.start_from(networks.lrm)

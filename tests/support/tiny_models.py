@@ -8,12 +8,18 @@ from torch import Tensor
 from lim_cli.core.camera import Cameras, orbit_cameras
 from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, LIMConfig, state_of
 from lim_cli.models.lrm import LRM
+from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM
 from lim_cli.models.presets import Kind, lrm_config
 
 
 def tiny_lrm(kind: Kind = "rgb", seed: int = 0) -> LRM:
     torch.manual_seed(seed)
     return LRM(lrm_config("tiny", kind)).eval()
+
+
+def tiny_matching(kind: Kind = "rgb") -> MatchingLIM:
+    """Of either kind; what it matches are LRM's planes."""
+    return MatchingLIM(MatchingConfig(kind=kind, field=lrm_config("tiny").field)).eval()
 
 
 def tiny_rig(batch: int = 1) -> Cameras:
