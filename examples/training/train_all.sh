@@ -16,7 +16,8 @@ train() {
 }
 
 train lrm lrm "$@"
+train lrm lrm_feedback --initial "$runs/lrm/model" "$@"
 train canonical_lrm canonical_lrm --initial "$runs/lrm/model" "$@"
-train lim lim --teacher "$runs/lrm/model" "$@"
-train canonical_lim canonical_lim --teacher "$runs/lrm/model" --initial "$runs/lim/model" "$@"
+train lim lim --teacher "$runs/lrm_feedback/model" "$@"
+train canonical_lim canonical_lim --teacher "$runs/lrm_feedback/model" --initial "$runs/lim/model" "$@"
 train views views "$@"

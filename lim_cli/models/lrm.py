@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import ConfigError
+from lim_cli.models.feedback import Feedback, FeedbackConfig
 from lim_cli.models.image_encoder import EncoderConfig, ImageEncoder
 from lim_cli.models.layers import TriplaneBlock, check_blocks
 from lim_cli.models.lifting import Lifting, LiftingConfig, resize_planes
@@ -21,7 +22,8 @@ from lim_cli.models.triplane import FieldConfig, FieldDecoder
 class LRMConfig:
     """plane_tokens: side of a plane in tokens; upsample: triplane cells a token. kept_features: the paper's L.
 
-    checkpoint_blocks: training recomputes the blocks in the backward pass, for less memory.
+    feedback: rounds that compare the triplane with the views; colours only. checkpoint_blocks: training recomputes the
+    blocks in the backward pass, for less memory.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -33,12 +35,15 @@ class LRMConfig:
     upsample: int = 4
     token_channels: int = 48
     kept_features: int = 6
+    feedback: FeedbackConfig | None = None
     checkpoint_blocks: bool = False
 
     def __post_init__(self) -> None:
         if min(self.plane_tokens, self.upsample, self.token_channels) < 1:
             raise ConfigError(f"Every size of LRM must be at least 1, got {self}.")
         check_blocks(self.blocks, self.encoder.width, self.heads)
+        if self.feedback is not None and self.field.kind != "rgb":
+            raise ConfigError("Feedback compares colours; a CanonicalLRM takes none.")
         if not 1 <= self.kept_features <= self.blocks:
             raise ConfigError(f"kept_features must be from 1 to blocks {self.blocks}, got {self.kept_features}.")
         grid = self.plane_tokens if self.lifting is None else self.lifting.grid
@@ -107,9 +112,17 @@ class LRM(nn.Module):
             nn.Conv2d(64, config.field.channels, 3, 1, 1),
         )
         self.field = FieldDecoder(config.field)
+        self.feedback = None if config.feedback is None else Feedback(config.feedback, config.field.channels)
 
     def forward(self, views: Tensor, cameras: Cameras, *, lift_kept: Tensor | None = None) -> LRMOutput:
         """lift_kept [batch] of 0 or 1 drops the lifted features of some samples while training."""
+        output = self.first_pass(views, cameras, lift_kept=lift_kept)
+        if self.feedback is None:
+            return output
+        return replace(output, triplane=self.feedback(self.field, output.triplane, views, cameras)[-1])
+
+    def first_pass(self, views: Tensor, cameras: Cameras, *, lift_kept: Tensor | None = None) -> LRMOutput:
+        """What `forward` gives before any feedback."""
         image_tokens, maps = self.encoder(views, cameras)
         tokens = self.tokens.expand(len(views), -1, -1)
         lifted = None

@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lim_cli.core.errors import NumericalError
-from lim_cli.models.triplane import FieldDecoder, density
-from lim_cli.render.marching import march_between
+from lim_cli.models.seen_rays import SeenRays, disagreement
+from lim_cli.models.triplane import FieldDecoder
 from lim_cli.stages.config import RefinementConfig
-from lim_cli.stages.refine_rays import SeenRays
 
 WARMUP = 5
 LAST_RATE = 0.1
@@ -45,8 +44,8 @@ def fitted_residual(
         optimiser.param_groups[0]["lr"] = config.rate * left * min(1.0, (step + 1) / WARMUP)
         some = rays[torch.multinomial(rays.chances, config.rays, replacement=True, generator=generator)]
         residual = _sum(grids)
-        loss = _disagreement(field, triplane + residual, some, config, generator)
-        loss = loss + config.proximity * residual.square().mean()
+        colour, outline = disagreement(field, triplane + residual, some, config.samples, generator)
+        loss = colour.mean() + config.opacity * outline.mean() + config.proximity * residual.square().mean()
         for grid, gradient in zip(grids, torch.autograd.grad(loss, grids), strict=True):
             grid.grad = gradient  # no `backward`, which would reach the field's weights too
         optimiser.step()
@@ -59,20 +58,3 @@ def fitted_residual(
 def _sum(grids: list[Tensor]) -> Tensor:
     fine, coarse = grids
     return fine + F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def _disagreement(
-    field: FieldDecoder, planes: Tensor, rays: SeenRays, config: RefinementConfig, generator: torch.Generator
-) -> Tensor:
-    def densities(points: Tensor) -> tuple[Tensor, Tensor]:
-        logit, values = field(planes[None], points)
-        return density(logit), values
-
-    rendered = march_between(
-        densities, rays.origins[None], rays.directions[None], rays.near[None], rays.far[None],
-        samples=config.samples, generator=generator,
-    )  # fmt: skip
-    colour = (rendered.values[0] - rays.colours).square().mean()
-    opacity = rendered.opacity[0].clamp(1e-3, 1 - 1e-3)
-    outline = -(rays.mattes * opacity.log() + (1 - rays.mattes) * (1 - opacity).log()).mean()
-    return colour + config.opacity * outline

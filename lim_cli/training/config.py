@@ -41,9 +41,10 @@ class TrainConfig:
     lim_head: `match` (`models.matching_lim`; what is shipped), or one of the paper's interpolator, which
     `models.lim.LIMConfig` tells of; match and flow need no canonical_teacher. lim_blocks: its blocks, never more than
     its LRM has. lim_guided: False leaves the guide out.
-    replays: how many earlier samples a step of lim_head=match learns from beside each new one, which costs no pass of
-    LRM (a resumed run starts to remember anew, and is not repeatable to the bit).
-    lifting: False trains an LRM without lifted image features.
+    replays: how many earlier samples a step of lim_head=match or of feedback learns from beside each new one, which
+    costs no pass of LRM (a resumed run starts to remember anew, and is not repeatable to the bit).
+    lifting: False trains an LRM without lifted image features. feedback: True trains nothing but the feedback
+    (`models.feedback`) of the LRM in `initial`.
     patch: 0, or the side in pixels of the squares that rays are drawn in, which field_loss.perceptual (LPIPS, on
     `perceptual_backbone`) and field_loss.edges look at.
     clip_length: frames of a view model's clip, of its whole window if not set; shorter clips show more objects for
@@ -87,6 +88,7 @@ class TrainConfig:
     denoising: DenoisingLossConfig = field(default_factory=DenoisingLossConfig)
     clip_length: int | None = None
     lifting: bool = True
+    feedback: bool = False
     lim_blocks: int = 6
     lim_guided: bool = True
     replays: int = 0
@@ -108,8 +110,11 @@ class TrainConfig:
             raise ConfigError(f"Training {self.task} needs --teacher FOLDER: the trained LRM it interpolates.")
         if self.lim_head == "flow" and self.task != "canonical_lim":
             raise ConfigError("lim_head=flow is canonical_lim's alone; lim takes warp or residual.")
-        if self.replays < 0 or (self.replays and (not self.task.endswith("lim") or self.lim_head != "match")):
-            raise ConfigError("replays must not be negative, and is for lim_head=match alone.")
+        matching = self.task.endswith("lim") and self.lim_head == "match"
+        if self.replays < 0 or (self.replays and not (matching or self.feedback)):
+            raise ConfigError("replays must not be negative, and is for lim_head=match and feedback alone.")
+        if self.feedback and (self.task != "lrm" or self.initial is None):
+            raise ConfigError("feedback=true is for lrm alone, and needs --initial FOLDER: the trained LRM it is for.")
         if self.task == "canonical_lim" and self.lim_head in ("warp", "residual") and self.canonical_teacher is None:
             raise ConfigError(
                 f"Training canonical_lim with lim_head={self.lim_head} needs --canonical-teacher FOLDER: the trained "

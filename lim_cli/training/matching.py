@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection
 
 import torch
@@ -15,6 +14,7 @@ from lim_cli.models.triplane import PLANE_AXES
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import mean_distance
 from lim_cli.training.motion import motion_losses, plane_motion
+from lim_cli.training.replays import Replays
 from lim_cli.training.task import (
     Batch,
     Task,
@@ -58,12 +58,12 @@ class MatchingTask(Task):
             labelled=() if self.canonical else (1,),
             tracks=config.surface,
         )
-        self._memory: deque[Batch] = deque(maxlen=_REMEMBERED)
+        self._replays = Replays(config.replays, _REMEMBERED)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         known, at_the_end = self._known(batch, generator), False
         if self.training:
-            known = self._varied(self._with_replays(known, generator), generator)
+            known = self._varied(self._replays.joined(known, generator), generator)
             draw = torch.rand((), generator=generator, device=generator.device)
             at_the_end = float(draw) < _AT_THE_END[self.config.task]
         # of the points of one instant, where they are at the source, at that instant and at the target
@@ -93,16 +93,6 @@ class MatchingTask(Task):
         planes = {"source": source.triplane.half(), "target": target.triplane.half()}
         labels = {} if self.canonical else instant(batch, 0)
         return {**planes, "alpha": batch["alpha"][:, 1], "tracks": batch["tracks"], **labels}
-
-    def _with_replays(self, known: Batch, generator: torch.Generator) -> Batch:
-        new = [{name: value[n] for name, value in known.items()} for n in range(len(known["alpha"]))]
-        again = []
-        if self._memory:
-            count = self.config.replays * len(new)
-            chosen = torch.randint(len(self._memory), (count,), generator=generator, device=generator.device)
-            again = [self._memory[n] for n in chosen.tolist()]
-        self._memory.extend(new)
-        return {name: torch.stack([sample[name] for sample in (*new, *again)]) for name in known}
 
     def _varied(self, known: Batch, generator: torch.Generator) -> Batch:
         """Every sample mirrored along each axis or not, and as it is or backwards in time."""

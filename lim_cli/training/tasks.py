@@ -20,6 +20,7 @@ from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, stat
 from lim_cli.models.lrm import LRM, LRMOutput, encode_canonical, premultiplied
 from lim_cli.models.presets import Kind, camera_config, load_camera, load_lrm, lrm_config
 from lim_cli.training.config import TrainConfig
+from lim_cli.training.feedback import FeedbackTask
 from lim_cli.training.losses import distillation_loss
 from lim_cli.training.matching import MatchingTask
 from lim_cli.training.motion import motion_losses, plane_motion
@@ -51,10 +52,11 @@ class LRMTask(Task):
         self.model = LRM(lrm)
         if config.initial is not None:
             source = load_lrm(Path(config.initial))
-            tensors = source.state_dict()
-            if source.config.field.kind != kind:  # the last layer means something else
-                tensors = {k: v for k, v in tensors.items() if not k.startswith("field.output")}
-            self.model.load_state_dict(tensors, strict=source.config.field.kind == kind)
+            same = source.config.field.kind == kind
+            # feedback is learned last, for the LRM as it then is; a canonical last layer means something else
+            left_out = ("feedback.",) if same else ("feedback.", "field.output")
+            tensors = {k: v for k, v in source.state_dict().items() if not k.startswith(left_out)}
+            self.model.load_state_dict(tensors, strict=same)
         self.plain = to_plain(lrm)
         self.spec = SampleSpec(
             size=lrm.encoder.image_size,
@@ -291,7 +293,7 @@ def varied(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 def build_task(config: TrainConfig) -> Task:
     if config.task in ("lrm", "canonical_lrm"):
-        return LRMTask(config)
+        return FeedbackTask(config) if config.feedback else LRMTask(config)
     if config.task in ("lim", "canonical_lim"):
         if config.lim_head == "match":
             return MatchingTask(config)

@@ -11,13 +11,22 @@ from lim_cli.cli.train import resolve
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "examples" / "training"
-TASKS = ["lrm", "canonical_lrm", "lim", "canonical_lim", "views"]
+TASKS = {
+    "lrm": "lrm",
+    "lrm_feedback": "lrm",
+    "canonical_lrm": "canonical_lrm",
+    "lim": "lim",
+    "canonical_lim": "canonical_lim",
+    "views": "views",
+}
+"""By recipe."""
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_recipes_are_settings_of_the_trainer(task: str) -> None:
-    assert f'task = "{task}"' in (RECIPES / f"{task}.toml").read_text()
-    config = resolve(task, RECIPES / f"{task}.toml", {"teacher": "a", "canonical_teacher": "b"}, [])
+@pytest.mark.parametrize(("recipe", "task"), TASKS.items())
+def test_recipes_are_settings_of_the_trainer(recipe: str, task: str) -> None:
+    assert f'task = "{task}"' in (RECIPES / f"{recipe}.toml").read_text()
+    given = {"teacher": "a", "canonical_teacher": "b", "initial": "c"}
+    config = resolve(task, RECIPES / f"{recipe}.toml", given, [])
     assert config.task == task
     assert config.minutes is not None
 
@@ -34,4 +43,4 @@ def test_all_models_are_trained_in_order_and_again_from_where_they_were(tmp_path
     command = [str(RECIPES / "train_all.sh"), str(tmp_path / "runs"), *small, *sizes]
     for _ in range(2):
         subprocess.run(command, env=environment, check=True, timeout=600)
-        assert all((tmp_path / "runs" / task / "model" / "model.safetensors").is_file() for task in TASKS)
+        assert all((tmp_path / "runs" / recipe / "model" / "model.safetensors").is_file() for recipe in TASKS)

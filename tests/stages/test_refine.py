@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import tiny_lrm
+from balls import ball, ball_field
 from torch import Tensor
 
 from lim_cli.artifacts.store import ViewsArtifact
@@ -16,7 +16,6 @@ from lim_cli.core.camera import Cameras, orbit_cameras
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.stages.config import RefinementConfig
 from lim_cli.stages.refine import STEP_SECONDS, keyframe_residual, steps_for
-from lim_cli.stages.refine_rays import seen_rays
 from lim_cli.stages.render import render_view
 
 QUICK = RefinementConfig(rays=256, samples=12)
@@ -36,36 +35,6 @@ def refine_triplanes(
         if config.seconds:
             triplane = triplane + keyframe_residual(field, triplane, views, k, steps, config, seed=seed)
         yield triplane
-
-
-def ball_field() -> FieldDecoder:
-    """A field that reads density and colour straight off the planes: silu(x) - silu(-x) = x."""
-    field = tiny_lrm().field
-    channels, hidden = field.config.channels, field.config.hidden
-    with torch.no_grad():
-        for layer in (field.input, field.hidden, field.output):
-            layer.weight.zero_()
-            layer.bias.zero_()
-        for value in range(4):
-            for plane in range(3):
-                field.input.weight[2 * value, plane * channels + value] = 1.0
-                field.input.weight[2 * value + 1, plane * channels + value] = -1.0
-            for n, sign in ((2 * value, 1.0), (2 * value + 1, -1.0)):
-                field.hidden.weight[n, 2 * value], field.hidden.weight[n, 2 * value + 1] = sign, -sign
-                field.output.weight[value, n] = sign
-    assert hidden >= 8
-    return field
-
-
-def ball(radius: float, colour: float) -> torch.Tensor:
-    """Planes of logit 8 (radius^2 - |x|^2), spread over the three, and one grey."""
-    side = 32
-    places = (torch.arange(side) + 0.5) / side * 2 - 1
-    squares = places[:, None] ** 2 + places[None] ** 2  # two of the three axes; each axis is in two planes
-    planes = torch.zeros(3, ball_field().config.channels, side, side)
-    planes[:, 0] = 8 * (radius**2 / 3 - squares / 2)
-    planes[:, 1:4] = colour / 3
-    return planes
 
 
 @pytest.fixture(scope="module")
@@ -132,17 +101,6 @@ def test_generated_views_count_less(field: FieldDecoder, views: ViewsArtifact) -
         planes = next(iter(refine_triplanes(field, [ball(0.6, 1.0)], mixed, config)))
         found.append(errors(field, planes, views.cameras[:1])[0])
     assert found[0] < 0.02 < found[1]
-
-
-def test_rays_are_bounded_by_what_is_there(field: FieldDecoder, views: ViewsArtifact) -> None:
-    rays = seen_rays(field, ball(0.6, 1.0), views.rgba[0], views.cameras, [1, 0, 0, 1])
-    middle = -(rays.origins * rays.directions).sum(-1)
-    nearest = (rays.origins + rays.directions * middle[:, None]).norm(dim=-1)
-    through = nearest < 0.55
-    assert bool((rays.near[through] < middle[through] - (0.6**2 - nearest[through] ** 2).sqrt()).all())
-    assert bool((rays.far > rays.near).all())
-    assert float(nearest.max()) < 1.0
-    assert 0 < int((rays.mattes < 0.5).sum()) < int((rays.mattes > 0.5).sum())
 
 
 def test_steps_share_the_seconds() -> None:

@@ -50,17 +50,6 @@ def test_it_learns_how_things_move(name: str, metric: str, teachers: dict[str, s
     assert error() < 0.9 * before
 
 
-def test_replays_come_from_what_was_seen_before(matching: MatchingTask) -> None:
-    known = [{"alpha": torch.tensor([float(n)])} for n in range(4)]
-    generator = torch.Generator().manual_seed(0)
-    drawn = [matching._with_replays(sample, generator)["alpha"].tolist() for sample in known]
-    assert drawn[0] == [0.0]  # nothing was seen before
-    for n, values in enumerate(drawn[1:], 1):
-        assert values[0] == n
-        assert len(values) == 3
-        assert max(values[1:]) < n
-
-
 @pytest.mark.parametrize("axes", [(), (0,), (1,), (0, 2), (0, 1, 2)])
 def test_a_mirrored_sample_is_the_same_world_turned_over(matching: MatchingTask, axes: tuple[int, ...]) -> None:
     (sample,) = [{name: value[0] for name, value in matching._known(one_batch(matching), torch.Generator()).items()}]

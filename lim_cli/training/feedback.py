@@ -1,0 +1,83 @@
+"""The feedback of a trained LRM: what to make of the difference between its triplane's pictures and the views."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lim_cli.core.config import to_plain
+from lim_cli.data.samples import SampleSpec
+from lim_cli.models.feedback import Feedback, FeedbackConfig
+from lim_cli.models.lrm import LRM
+from lim_cli.models.presets import load_lrm
+from lim_cli.training.config import TrainConfig
+from lim_cli.training.replays import Replays
+from lim_cli.training.task import Batch, Task, degrade, instant, rig_of, views_of
+
+_REMEMBERED = 512
+"""Samples of 1.5 MB each."""
+
+
+class FeedbackTask(Task):
+    """The triplane after every round against the truth; all else of LRM stays as it is. First passes are remembered and
+
+    learned from again.
+    """
+
+    model: LRM
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        self.model = with_feedback(load_lrm(Path(str(config.initial))))
+        self.plain = to_plain(self.model.config)
+        self.spec = SampleSpec(
+            size=self.model.config.encoder.image_size,
+            rays=config.rays,
+            points=config.points,
+            surface=config.surface,
+            patch=config.patch,
+        )
+        self._replays = Replays(config.replays, _REMEMBERED)
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.model.blocks, *self.model.encoder.blocks]
+
+    def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        known = self._known(batch, generator)
+        if self.training:
+            known = self._replays.joined(known, generator)
+        triplane, field = known["triplane"].float(), self.model.field
+        with torch.no_grad():
+            before, _ = self.field_losses(field, triplane, known, generator)
+        assert self.model.feedback is not None
+        rounds = self.model.feedback(
+            field, triplane, known["images"].float(), rig_of({**known, "views": known["images"]})
+        )
+        losses = []
+        for found in rounds:
+            loss, metrics = self.field_losses(field, found, known, generator)
+            losses.append(loss)
+        return torch.stack(losses).mean(), {"before": before, "after": losses[-1].detach(), **metrics}
+
+    @torch.no_grad()
+    def _known(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """All that a step needs of a batch, pictures and triplanes in half precision."""
+        images = views_of(batch)[:, 0]
+        if self.training:
+            images = degrade(images, self.config.degrade, generator)
+        triplane = self.model.first_pass(images, rig_of(batch)).triplane
+        rig = {name: batch[name] for name in ("world_from_camera", "intrinsics")}
+        return {"triplane": triplane.half(), "images": images.half(), **rig, **instant(batch, 0)}
+
+
+def with_feedback(lrm: LRM) -> LRM:
+    """An LRM with feedback, which alone learns; it starts without effect where the LRM has none yet."""
+    found = LRM(replace(lrm.config, feedback=lrm.config.feedback or FeedbackConfig()))
+    found.load_state_dict({**found.state_dict(), **lrm.state_dict()})
+    found.requires_grad_(False)
+    assert isinstance(found.feedback, Feedback)
+    found.feedback.requires_grad_(True)
+    return found

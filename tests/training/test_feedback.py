@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lim_cli.core.config import to_plain
+from lim_cli.core.errors import ConfigError
+from lim_cli.data.dataset import ProceduralDataset, sample_loader
+from lim_cli.models.checkpoints import save_model
+from lim_cli.models.feedback import FeedbackConfig
+from lim_cli.models.presets import load_lrm
+from lim_cli.training.config import TrainConfig
+from lim_cli.training.feedback import FeedbackTask, with_feedback
+from lim_cli.training.task import Batch
+from lim_cli.training.tasks import build_task
+
+
+@pytest.fixture
+def task(teachers: dict[str, str]) -> FeedbackTask:
+    torch.manual_seed(0)
+    config = TrainConfig(
+        task="lrm", feedback=True, initial=teachers["rgb"], preset="tiny", replays=1, rays=64, points=128, surface=64
+    )
+    built = build_task(config)
+    assert isinstance(built, FeedbackTask)
+    return built
+
+
+def one_batch(task: FeedbackTask, count: int = 1) -> Batch:
+    dataset = ProceduralDataset(task.spec, seed=1, length=count)
+    (batch,) = sample_loader(dataset, batch_size=count, start=0, stop=count, workers=0)
+    return batch
+
+
+def test_it_learns_and_the_rest_of_lrm_stays(task: FeedbackTask) -> None:
+    kept = {name: value.clone() for name, value in task.model.state_dict().items() if "feedback" not in name}
+    batch, generator = one_batch(task), torch.Generator().manual_seed(0)
+
+    def metrics() -> dict[str, float]:
+        with torch.no_grad():
+            return {k: float(v) for k, v in task.eval()(batch, generator)[1].items()}
+
+    start = metrics()
+    assert start["before"] == pytest.approx(start["after"], rel=0.1)  # other samples along the rays
+    optimizer = torch.optim.Adam([p for p in task.model.parameters() if p.requires_grad], 3e-3)
+    for _ in range(20):
+        loss, _ = task.train()(batch, generator)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    end = metrics()
+    assert end["after"] < 0.9 * end["before"]
+    assert end["before"] == pytest.approx(start["before"], rel=0.1)
+    assert all(torch.equal(value, task.model.state_dict()[name]) for name, value in kept.items())
+
+
+def test_first_passes_are_learned_from_again(task: FeedbackTask) -> None:
+    generator = torch.Generator().manual_seed(0)
+    batch = one_batch(task)
+    counts = [len(task._replays.joined(task._known(batch, generator), generator)["triplane"]) for _ in range(2)]
+    assert counts == [1, 2]
+
+
+def test_training_goes_on_from_a_feedback(teachers: dict[str, str], tmp_path: Path) -> None:
+    """An LRM that has one keeps it; one that has none gets one without effect."""
+    first = with_feedback(load_lrm(Path(teachers["rgb"])))
+    assert first.config.feedback == FeedbackConfig()
+    assert first.feedback is not None
+    torch.nn.init.ones_(first.feedback.step.output.bias)
+    save_model(tmp_path, first, to_plain(first.config))
+    again = with_feedback(load_lrm(tmp_path))
+    assert again.feedback is not None
+    assert bool((again.feedback.step.output.bias == 1).all())
+    learning = {name for name, parameter in again.named_parameters() if parameter.requires_grad}
+    assert learning == {name for name, _ in again.named_parameters() if name.startswith("feedback.")}
+
+
+@pytest.mark.parametrize("wrong", [{"task": "canonical_lrm"}, {"initial": None}])
+def test_what_it_needs(wrong: dict[str, str | None]) -> None:
+    settings = {"task": "lrm", "initial": "somewhere", **wrong}
+    with pytest.raises(ConfigError, match="feedback"):
+        TrainConfig(feedback=True, **settings)  # type: ignore[arg-type]
