@@ -45,6 +45,14 @@ class TrackedMesh:
     def at(self, index: int) -> Mesh:
         return Mesh(self.vertices[index], self.faces)
 
+    def at_times(self, times: np.ndarray) -> TrackedMesh:
+        """The track at just these times (increasing), as it is played: straight between its own, still outside them."""
+        place = np.interp(times, self.times, np.arange(len(self.times)))
+        before = np.floor(place).astype(int)
+        after = np.minimum(before + 1, len(self.times) - 1)
+        share = (place - before)[:, None, None].astype(np.float32)
+        return TrackedMesh(self.vertices[before] * (1 - share) + self.vertices[after] * share, self.faces, times)
+
 
 @dataclass(frozen=True)
 class TexturedTrack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def silhouette_iou(
     """
     ious = []
     for picture in _input_pictures(views, clip):
-        mesh = track.at(0 if still else _nearest(track.times, picture.time))
+        mesh = track.at(0) if still else track.at_times(np.array([picture.time])).at(0)
         ious.append(silhouette_agreement(mesh, picture.camera, picture.rgba[None, ..., 3] > 127))
     return float(np.mean(ious))
 
@@ -50,7 +50,7 @@ def input_drift(track: TrackedMesh, views: ViewsArtifact, clip: ClipArtifact | N
     """
     evidence = Evidence(views, clip)
     first, last = float(evidence.times[0]), float(evidence.times[-1])
-    start, end = (track.vertices[_nearest(track.times, time)] for time in (first, last))
+    start, end = (track.at_times(np.array([time])).vertices[0] for time in (first, last))
     colours = mean_colours(seen_colours(start, track.faces, evidence.pictures(first)))
     pictures = evidence.pictures(last)
     lines = recognised(end, track.faces, colours, pictures)
@@ -80,11 +80,12 @@ def input_likeness(textured: TexturedTrack, views: ViewsArtifact, clip: ClipArti
     chosen = sorted(set(np.linspace(0, len(pictures) - 1, min(len(pictures), MOST_PICTURES)).round().astype(int)))
     errors, pixels = np.zeros(2), np.zeros(2)  # where the mesh is missing, and where it is
     for picture in (pictures[n] for n in chosen):
-        frame = _nearest(textured.track.times, picture.time)
+        track = textured.track.at_times(np.array([picture.time]))
         size = (picture.rgba.shape[0], picture.rgba.shape[1])
-        shot = next(iterate_preview(textured, picture.camera, size, (0, 0, 0), frames=[frame], supersample=1))
+        shown = replace(textured, track=track)
+        shot = next(iterate_preview(shown, picture.camera, size, (0, 0, 0), frames=[0], supersample=1))
         pose, intrinsics = picture.camera.world_from_camera[0].numpy(), picture.camera.intrinsics[0].numpy()
-        covered = rasterize(textured.track.vertices[frame], textured.track.faces, pose, intrinsics, size).mask
+        covered = rasterize(track.vertices[0], track.faces, pose, intrinsics, size).mask
         inside = picture.rgba[..., 3] >= 250
         squared = np.square((shot.astype(np.float64) - picture.rgba[..., :3]) / 255).mean(axis=2)
         for part, mask in enumerate((inside & ~covered, inside & covered)):
@@ -111,7 +112,3 @@ def _input_pictures(views: ViewsArtifact, clip: ClipArtifact | None) -> Iterator
     for k, time in enumerate(views.keyframe_times):
         for view in range(views.rgba.shape[1]):
             yield _InputPicture(float(time), views.rgba[k, view], views.cameras_at(k)[view : view + 1])
-
-
-def _nearest(times: np.ndarray, time: float) -> int:
-    return int(np.argmin(np.abs(times - time)))

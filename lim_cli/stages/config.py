@@ -115,10 +115,11 @@ class TrackConfig:
     drawn in its own colours and compared with the picture; each time it may bend more.
     surface_rounds, surface_stiffness: of settling on the keyframes' own surfaces, where pictures surround the object.
     outline_rounds, outline_stiffness: of fitting outlines to the input's mattes.
+    second_looks: how often all pictures are compared with the mesh again, once the whole track is known.
     """
 
     vertices: int = 6_000
-    control_vertices: int = 2_000
+    control_vertices: int = 4_000
     complete: bool = True
     resolution: int = 144
     step_resolution: int = 88
@@ -140,6 +141,7 @@ class TrackConfig:
     surface_stiffness: float = 0.7
     outline_rounds: int = 6
     outline_stiffness: float = 3.0
+    second_looks: int = 1
 
     def __post_init__(self) -> None:
         if self.matching not in MATCHINGS:
@@ -252,6 +254,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "refinement.generated": (0, 1),
     "track.vertices": (100, 1_000_000),
     "track.control_vertices": (100, 1_000_000),
+    "track.second_looks": (0, 8),
     "track.resolution": (16, 1024),
     "track.step_resolution": (16, 1024),
     "track.stiffness": (1e-6, 1e6),

@@ -53,7 +53,7 @@ def run(
         chosen = _Chosen.among(views, clip, config.observations)
         instants = np.unique([split.times[0], *views.keyframe_times[chosen.keyframes], *chosen.frame_times(clip)])
         baked = bake_texture(
-            _at_times(split, instants),
+            split.at_times(instants),
             uv,
             lambda: _observations(instants, views, clip, chosen),
             size=config.size,
@@ -121,12 +121,3 @@ def _observations(
             cameras.world_from_camera[0].numpy(),
             cameras.intrinsics[0].numpy(),
         )
-
-
-def _at_times(track: TrackedMesh, times: np.ndarray) -> TrackedMesh:
-    """The track at just these times (increasing), as it is played: straight between its own, still outside them."""
-    place = np.interp(times, track.times, np.arange(len(track.times)))
-    before = np.floor(place).astype(int)
-    after = np.minimum(before + 1, len(track.times) - 1)
-    share = (place - before)[:, None, None].astype(np.float32)
-    return TrackedMesh(track.vertices[before] * (1 - share) + track.vertices[after] * share, track.faces, times)

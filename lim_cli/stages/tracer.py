@@ -160,15 +160,16 @@ class Tracer:
             return start, np.zeros(len(start), np.float32), None
         passes = self.config.recognitions
         lines = followed(last.vertices, self.mesh.faces, before, after)
-        fitted, sure = self._fit_lines(start, lines, self.config.picture_stiffness * 2**passes)
+        fitted, sure = self.fit_lines(start, lines, self.config.picture_stiffness * 2**passes)
         colours = mean_colours(self.colours)
         for left in reversed(range(passes)):  # limbs first swing as a whole, then bend
             lines = recognised(fitted, self.mesh.faces, colours, after)
-            fitted, again = self._fit_lines(fitted, lines, self.config.picture_stiffness * 2**left)
+            fitted, again = self.fit_lines(fitted, lines, self.config.picture_stiffness * 2**left)
             sure = np.maximum(sure, again)
         return fitted, sure, lines
 
-    def _fit_lines(self, start: np.ndarray, lines: SightLines, stiffness: float) -> tuple[np.ndarray, np.ndarray]:
+    def fit_lines(self, start: np.ndarray, lines: SightLines, stiffness: float) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices drawn onto lines they should lie on, and how sure that is [vertex] in [0, 1]."""
         fitted = start
         for n in range(self.config.picture_rounds):
             if n == 1:  # once all lines have had their say, those that do not fit in lose theirs

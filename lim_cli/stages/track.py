@@ -27,12 +27,13 @@ from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.intervals import Interval
 from lim_cli.stages.networks import Networks
+from lim_cli.stages.second_look import second_look
 from lim_cli.stages.surface import FieldQuery, Lattice, NoObjectError, agreeing_level, box_around
 from lim_cli.stages.traced import Traced, kept_first_mesh, load_traced, save_traced
 from lim_cli.stages.tracer import Shape, Tracer, blended, no_surface
 from lim_cli.stages.track_plan import between, calm, looks, spans, stops
 
-STAGE_VERSION = 7
+STAGE_VERSION = 8
 OPENS = 1.1
 """How much longer than at first the outlines must usually be for another keyframe to be the template."""
 SURROUNDING = 3
@@ -65,6 +66,7 @@ def run(
        are the one thing known for sure; the corrections fade linearly between those times. Where pictures surround
        the object, step 3 is left out, since the twins of release v1 find points less well than several pictures do;
        the mesh settles on LRM's own surface of every keyframe instead, place, normal and colour telling where.
+    5. Once the whole track is known, all pictures are looked at again (`stages.second_look`).
 
     All this moves a coarse copy of the mesh, which then carries the fine one; its faces that turned over are mended.
 
@@ -108,12 +110,17 @@ def run(
                 tracer.earlier = Shape(direction * float(keyframes.times[span[0]]), tracer.vertices, tracer.confidence)
             tracer.vertices, tracer.confidence, tracer.colours = done.shapes[-1], done.sureness[-1], done.colours
             task.advance()
-    moments = np.array(sorted(known))
-    shapes, sureness = zip(*(known[moment] for moment in moments), strict=True)
-    coarse = smooth_track(between(moments, np.stack(shapes), times), window=calm(moments, times))
+    shapes = [Shape(moment, *known[moment]) for moment in sorted(known)]
+    with progress.task("Looking again", config.second_looks) as task:
+        for _ in range(config.second_looks):
+            shapes = second_look(Tracer(control.rest, control.solver, config, paint), shapes, Evidence(views, clip))
+            task.advance()
+    moments = np.array([shape.time for shape in shapes])
+    found = between(moments, np.stack([shape.vertices for shape in shapes]), times)
+    coarse = smooth_track(found, window=calm(moments, times))
     vertices = np.stack([unfolded(mesh.vertices, control.carry(shape), mesh.faces) for shape in coarse])
     nearest = np.abs(moments[None] - times[:, None]).argmin(1)
-    sure = np.stack([control.spread(sureness[n]) for n in nearest])
+    sure = np.stack([control.spread(shapes[n].confidence) for n in nearest])
     return TrackArtifact(TrackedMesh(vertices, mesh.faces, times), sure)
 
 

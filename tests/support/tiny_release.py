@@ -25,6 +25,7 @@ from lim_cli.training.tasks import rig_of, views_of
 
 SETTINGS = {"batch_size": 4, "rays": 32, "points": 256, "surface": 32, "warmup": 5, "lim_blocks": 2}
 STEPS = {"lrm": 90, "canonical_lrm": 30, "lim": 3, "canonical_lim": 3, "views": 50}
+FEEDBACK_STEPS = 8
 
 
 def build_release(folder: Path, scratch: Path) -> None:
@@ -50,6 +51,24 @@ def build_release(folder: Path, scratch: Path) -> None:
             shutil.copytree(scratch / task / "model", folder / task)
         if task == "lrm":
             settle_surface(folder / task)
+            add_feedback(folder / task, scratch / "feedback")
+
+
+def add_feedback(lrm: Path, scratch: Path) -> None:
+    """Trains the feedback of the LRM in `lrm`, in its place."""
+    config = TrainConfig(
+        task="lrm",
+        feedback=True,
+        initial=str(lrm),
+        preset="tiny",
+        steps=FEEDBACK_STEPS,
+        workers=0,
+        evaluate_samples=2,
+        **SETTINGS,  # type: ignore[arg-type]
+    )
+    train(config, scratch)
+    shutil.rmtree(lrm)
+    shutil.copytree(scratch / "model", lrm)
 
 
 @torch.no_grad()
