@@ -98,7 +98,8 @@ class RefinementConfig:
 
 @dataclass(frozen=True)
 class TrackConfig:
-    """vertices: of the mesh. control_vertices: of the coarse copy that is moved in its place and carries it.
+    """vertices: of the mesh. control_vertices: of the coarse copy that is moved in its place and carries it; None takes
+    6,000 for one camera, and 2,000 where pictures surround the object, since each of them is looked at.
 
     complete: parts that the input's mattes show and the first triplane lacks (thin legs, tips) are blown up from them.
     resolution: of marching cubes on the first triplane; step_resolution: on the others, within the object's box.
@@ -119,7 +120,7 @@ class TrackConfig:
     """
 
     vertices: int = 6_000
-    control_vertices: int = 4_000
+    control_vertices: int | None = None
     complete: bool = True
     resolution: int = 144
     step_resolution: int = 88

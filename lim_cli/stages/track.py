@@ -38,6 +38,8 @@ OPENS = 1.1
 """How much longer than at first the outlines must usually be for another keyframe to be the template."""
 SURROUNDING = 3
 """So many pictures at a time show a surface from all sides."""
+CONTROL_VERTICES, SURROUNDED_CONTROL_VERTICES = 6_000, 2_000
+"""Unless told otherwise."""
 
 
 def run(
@@ -83,8 +85,9 @@ def run(
     template = config.template if config.template is not None else most_open(evidence, keyframes.times)
     template = min(template, len(keyframes) - 1)
     mesh, level = kept_first_mesh(pieces, lambda: first_mesh(networks, keyframes, views, evidence, config, template))
-    control = ControlMesh.of(mesh, config.control_vertices)
     start = float(keyframes.times[template])
+    usual = SURROUNDED_CONTROL_VERTICES if _surrounded(evidence, start) else CONTROL_VERTICES
+    control = ControlMesh.of(mesh, config.control_vertices or usual)
     stretches = spans(template, len(keyframes), config.span)
     own = FieldQuery(networks.lrm.field, keyframes.output(template, networks.device).triplane[0])
     paint = own.values(control.rest.vertices)
@@ -140,7 +143,7 @@ def _span(
     start, end = (direction * float(keyframes.times[k]) for k in span)
     matched = [Shape(start, tracer.vertices, tracer.confidence)]
     looked = []
-    surrounded = len(evidence.pictures(start)) >= SURROUNDING
+    surrounded = _surrounded(evidence, start)
     if config.matching == "always" or not surrounded:
         looked = looks(start, end, direction * times, evidence.times, config.evaluations)
         interval = Interval(networks, *(keyframes.output(k, networks.device) for k in span))
@@ -165,6 +168,10 @@ def _span(
     asked = surface_at if surrounded and config.surface_rounds else no_surface
     settled = tracer.settled(matched[0], [blended(matched, moment) for moment in moments], evidence, asked)
     return Traced(moments, [s.vertices for s in settled], [s.confidence for s in settled], tracer.colours)
+
+
+def _surrounded(evidence: Evidence, moment: float) -> bool:
+    return len(evidence.pictures(moment)) >= SURROUNDING
 
 
 def most_open(evidence: Evidence, moments: np.ndarray) -> int:
