@@ -135,8 +135,8 @@ def test_a_diverged_run_says_so_and_keeps_the_last_good_state(
         ({"task": "canonical_lim"}, "needs --teacher"),
         ({"task": "canonical_lim", "teacher": "x", "lim_head": "warp"}, "needs --canonical-teacher"),
         ({"task": "lim", "teacher": "x", "lim_head": "flow"}, "canonical_lim's alone"),
-        ({"task": "lim", "teacher": "x", "lim_head": "warp", "replays": 2}, "lim_head=match alone"),
-        ({"task": "lrm", "replays": 2}, "lim_head=match alone"),
+        ({"task": "lim", "teacher": "x", "lim_head": "warp", "replays": 2}, "lim_head=match and feedback alone"),
+        ({"task": "lrm", "replays": 2}, "lim_head=match and feedback alone"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changes: dict[str, object], message: str) -> None:
