@@ -12,7 +12,7 @@ import numpy as np
 from lim_cli.geometry.face_repair import unfolded
 from lim_cli.geometry.sight_lines import mean_colours, recognised, seen_colours
 from lim_cli.stages.evidence import Evidence
-from lim_cli.stages.tracer import Shape, Tracer
+from lim_cli.stages.tracer import Shape, Tracer, interpolated
 
 STIFFNESS = (1.0, 0.5)
 """Of ARAP, in parts of `TrackConfig.picture_stiffness`: limbs first swing as a whole, then bend."""
@@ -45,12 +45,3 @@ def second_look(tracer: Tracer, shapes: list[Shape], evidence: Evidence) -> list
         Shape(shape.time, shape.vertices + interpolated(times, corrections, shape.time), sure)
         for shape, sure in zip(shapes, sureness, strict=True)
     ]
-
-
-def interpolated(times: list[float], values: list[np.ndarray], time: float) -> np.ndarray:
-    """The value at `time` on the straight way between those at `times` (increasing); beyond them the nearest."""
-    place = float(np.interp(time, times, np.arange(len(times))))
-    before = int(place)
-    after = min(before + 1, len(times) - 1)
-    share = np.float32(place - before)
-    return np.asarray(values[before] * (1 - share) + values[after] * share, np.float32)

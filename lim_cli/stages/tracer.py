@@ -57,6 +57,15 @@ def blended(shapes: list[Shape], time: float) -> Shape:
     return Shape(time, vertices, first.confidence * (1 - share) + second.confidence * share)
 
 
+def interpolated(times: list[float], values: list[np.ndarray], time: float) -> np.ndarray:
+    """The value at `time` on the straight way between those at `times` (increasing); beyond them the nearest."""
+    place = float(np.interp(time, times, np.arange(len(times))))
+    before = int(place)
+    after = min(before + 1, len(times) - 1)
+    share = np.float32(place - before)
+    return np.asarray(values[before] * (1 - share) + values[after] * share, np.float32)
+
+
 class Tracer:
     """The mesh as it moves: where it is, how sure, and in what colours it was seen (sums of RGB, and of weight).
 
@@ -121,16 +130,10 @@ class Tracer:
                 earlier, last = last, Shape(shape.time, fitted, sureness[n])
                 known.append(shape.time)
                 corrections.append(fitted - shape.vertices)
-        stacked = np.stack(corrections)
-        shapes = []
-        for shape, sure in zip(traced, sureness, strict=True):
-            after = min(int(np.searchsorted(known, shape.time)), len(known) - 1)
-            before = max(after - 1, 0)
-            gap = known[after] - known[before]
-            share = min((shape.time - known[before]) / gap, 1.0) if gap > 0 else 1.0
-            vertices = shape.vertices + stacked[before] * (1 - share) + stacked[after] * share
-            shapes.append(Shape(shape.time, vertices.astype(np.float32), sure))
-        return shapes
+        return [
+            Shape(shape.time, shape.vertices + interpolated(known, corrections, shape.time), sure)
+            for shape, sure in zip(traced, sureness, strict=True)
+        ]
 
     def _carried_on(self, start: np.ndarray, earlier: Shape | None, last: Shape, time: float) -> np.ndarray:
         """`start` after a share of the motion from `earlier` to `last` has gone on until `time`, without tearing."""

@@ -16,8 +16,8 @@ from lim_cli.geometry.sight_lines import Picture
 from lim_cli.geometry.silhouettes import Silhouette
 from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
-from lim_cli.stages.second_look import interpolated, second_look
-from lim_cli.stages.tracer import Shape, Tracer
+from lim_cli.stages.second_look import second_look
+from lim_cli.stages.tracer import Shape, Tracer, interpolated
 
 SIZE = 160
 TIMES = [0.1 * n for n in range(6)]
