@@ -72,7 +72,10 @@ class Room:
         return Room(F.max_pool3d(logits, 5, 1, 2)[0, 0] > _EMPTY_LOGIT, density(logits)[0, 0])
 
     def passages(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Ray lengths [ray] between which a ray meets what is not surely empty, and whether it does at all."""
+        """Ray lengths [ray] between which a ray meets what is not surely empty (between which it is in the box if it
+
+        meets nothing), and whether it does.
+        """
         start, end = intersect_box(origins, directions)
         step = (end - start) / PLACES
         place = torch.arange(PLACES, device=origins.device)
@@ -86,7 +89,8 @@ class Room:
         shut = torch.where(opaque, place, PLACES).amin(1)
         near = start + step * first
         far = torch.minimum(start + step * (last + 1), start + step * (shut + 1) + _ROOM)
-        return near, torch.minimum(far, end), inside.any(1)
+        met = inside.any(1)
+        return torch.where(met, near, start), torch.where(met, torch.minimum(far, end), end), met
 
 
 @torch.no_grad()
@@ -113,9 +117,6 @@ def seen_rays(
     origins, directions = (picked(rays) for rays in camera_rays(cameras[torch.tensor(chosen)].to(pictures.device)))
     colours, mattes = picked(pictures[:, :3].movedim(1, -1)), picked(pictures[:, 3])
     near, far, met = room.passages(origins, directions)
-    start, end = intersect_box(origins, directions)
-    near = torch.where(met, near, start)
-    far = torch.where(met, far, end)
     kept = ((met | (mattes > 0.5)) & (far > near)).nonzero()[:, 0]
     matte = pictures[:, 3:]
     around = F.max_pool2d(matte, OUTLINE, 1, OUTLINE // 2) + F.max_pool2d(-matte, OUTLINE, 1, OUTLINE // 2)

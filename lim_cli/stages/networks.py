@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import WeightsError
@@ -96,9 +97,7 @@ class Networks:
     def encode(self, rgba: np.ndarray, cameras: Cameras) -> LRMOutput:
         """LRM on the views of one instant: rgba [view, h, w, 4] uint8 straight alpha, cameras [view], model frame."""
         size = self.lrm.config.encoder.image_size
-        views = premultiplied(torch.from_numpy(np.ascontiguousarray(rgba)).movedim(-1, 1).float() / 255)
-        if views.shape[-2:] != (size, size):
-            views = F.interpolate(views, size=(size, size), mode="bilinear", antialias=True)
+        views = resized_views(rgba, size)
         output: LRMOutput = self.lrm(views[None].to(self.device), batched(cameras.resized((size, size)), self.device))
         return output
 
@@ -111,6 +110,14 @@ def _fitting(lim: LIM | MatchingLIM, lrm: LRM) -> LIM | MatchingLIM:
             "of one release."
         )
     return lim
+
+
+def resized_views(rgba: np.ndarray, side: int) -> Tensor:
+    """Views [view, h, w, 4] (uint8, straight alpha) -> [view, 4, side, side], premultiplied, in [0, 1]."""
+    views = premultiplied(torch.from_numpy(np.ascontiguousarray(rgba)).movedim(-1, 1).float() / 255)
+    if views.shape[-2:] == (side, side):
+        return views
+    return F.interpolate(views, size=(side, side), mode="bilinear", antialias=True)
 
 
 def batched(cameras: Cameras, device: torch.device | str) -> Cameras:

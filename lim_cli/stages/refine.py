@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import copy
 
-import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact, residual_name, save_refined_times, save_residual
@@ -14,11 +11,10 @@ from lim_cli.artifacts.pieces import Pieces
 from lim_cli.artifacts.store import ViewsArtifact
 from lim_cli.core.device import generator
 from lim_cli.core.progress import Progress, SilentProgress
-from lim_cli.models.lrm import premultiplied
 from lim_cli.models.seen_rays import Room, seen_rays
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.stages.config import RefinementConfig
-from lim_cli.stages.networks import Networks
+from lim_cli.stages.networks import Networks, resized_views
 from lim_cli.stages.refinement import fitted_residual
 
 STAGE_VERSION = 1
@@ -85,17 +81,8 @@ def keyframe_residual(
     """
     count = views.rgba.shape[1]
     trust = [1.0] * count if views.source == "posed" else [1.0] + [config.generated] * (count - 1)
-    pictures = shrunk(views.rgba[keyframe])
-    side = pictures.shape[-1]
+    side = min(SIZE, views.rgba.shape[2])
+    pictures = resized_views(views.rgba[keyframe], side)
     cameras = views.cameras_at(keyframe).resized((side, side))
     rays = seen_rays(Room.of(field, triplane), pictures, cameras, trust)
     return fitted_residual(field, triplane, rays, steps, config, generator=generator(seed))
-
-
-def shrunk(rgba: np.ndarray) -> Tensor:
-    """Views [view, h, w, 4] (uint8, straight alpha) -> [view, 4, side, side], premultiplied, of SIZE pixels at most."""
-    pictures = premultiplied(torch.from_numpy(rgba).movedim(-1, 1).float() / 255)
-    side = min(SIZE, rgba.shape[1])
-    if pictures.shape[-2:] == (side, side):
-        return pictures
-    return F.interpolate(pictures, size=(side, side), mode="bilinear", antialias=True)

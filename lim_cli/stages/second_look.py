@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from lim_cli.geometry.face_repair import unfolded
-from lim_cli.geometry.sight_lines import mean_colours, recognised, seen_colours
+from lim_cli.geometry.sight_lines import mean_colours, recognised
 from lim_cli.stages.evidence import Evidence
 from lim_cli.stages.tracer import Shape, Tracer, interpolated
 
@@ -21,16 +21,15 @@ STIFFNESS = (1.0, 0.5)
 def second_look(tracer: Tracer, shapes: list[Shape], evidence: Evidence) -> list[Shape]:
     """`shapes` (in order of time) drawn to where the pictures show the mesh's mean colours, and onto the mattes.
 
-    Between pictures the correction is interpolated.
+    Between pictures the correction is interpolated. tracer: one that has seen no colours yet.
     """
     mesh = tracer.mesh
     seen = [(n, pictures) for n, shape in enumerate(shapes) if (pictures := evidence.pictures(shape.time))]
     if not seen:
         return shapes
-    sums = np.zeros((len(mesh.vertices), 4))
     for n, pictures in seen:
-        sums += seen_colours(shapes[n].vertices, mesh.faces, pictures)
-    colours, weight = mean_colours(sums), tracer.config.picture_stiffness
+        tracer.look(shapes[n].vertices, pictures)
+    colours, weight = mean_colours(tracer.colours), tracer.config.picture_stiffness
     corrections, sureness = [], [shape.confidence for shape in shapes]
     for n, pictures in seen:
         fitted = shapes[n].vertices

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lim_cli.core.config import to_plain
 from lim_cli.data.samples import SampleSpec
@@ -42,9 +42,6 @@ class FeedbackTask(Task):
         )
         self._replays = Replays(config.replays, _REMEMBERED)
 
-    def blocks(self) -> list[nn.Module]:
-        return [*self.model.blocks, *self.model.encoder.blocks]
-
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         known = self._known(batch, generator)
         if self.training:
@@ -53,9 +50,7 @@ class FeedbackTask(Task):
         with torch.no_grad():
             before, _ = self.field_losses(field, triplane, known, generator)
         assert self.model.feedback is not None
-        rounds = self.model.feedback(
-            field, triplane, known["images"].float(), rig_of({**known, "views": known["images"]})
-        )
+        rounds = self.model.feedback(field, triplane, known["views"].float(), rig_of(known))
         losses = []
         for found in rounds:
             loss, metrics = self.field_losses(field, found, known, generator)
@@ -65,12 +60,12 @@ class FeedbackTask(Task):
     @torch.no_grad()
     def _known(self, batch: Batch, generator: torch.Generator) -> Batch:
         """All that a step needs of a batch, pictures and triplanes in half precision."""
-        images = views_of(batch)[:, 0]
+        views = views_of(batch)[:, 0]
         if self.training:
-            images = degrade(images, self.config.degrade, generator)
-        triplane = self.model.first_pass(images, rig_of(batch)).triplane
+            views = degrade(views, self.config.degrade, generator)
+        triplane = self.model.first_pass(views, rig_of(batch)).triplane
         rig = {name: batch[name] for name in ("world_from_camera", "intrinsics")}
-        return {"triplane": triplane.half(), "images": images.half(), **rig, **instant(batch, 0)}
+        return {"triplane": triplane.half(), "views": views.half(), **rig, **instant(batch, 0)}
 
 
 def with_feedback(lrm: LRM) -> LRM:

@@ -60,8 +60,9 @@ class Task(nn.Module):
 
     def blocks(self) -> list[nn.Module]:
         """Repeated modules worth compiling."""
-        own = getattr(self.model, "blocks", ())
-        return [*own, *(block for lrm in self._frozen for block in (*lrm.blocks, *lrm.encoder.blocks))]
+        models = (self.model, *self._frozen)
+        encoders = (model.encoder for model in models if isinstance(model, LRM))
+        return [block for part in (*models, *encoders) for block in getattr(part, "blocks", ())]
 
     def field_losses(
         self, field: FieldDecoder, triplane: Tensor, labels: Batch, generator: torch.Generator

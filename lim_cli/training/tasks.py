@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lim_cli.core.config import to_plain
 from lim_cli.core.errors import WeightsError
@@ -66,9 +66,6 @@ class LRMTask(Task):
             patch=config.patch,
             canonical=self.canonical,
         )
-
-    def blocks(self) -> list[nn.Module]:
-        return [*self.model.blocks, *self.model.encoder.blocks]
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         views = (canonical_of(batch) if self.canonical else views_of(batch))[:, 0]
