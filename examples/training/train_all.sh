@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All five models from nothing, in the order in which they need each other: train_all.sh RUNS [OPTIONS OF lim train]
+# All models from nothing, in the order in which they need each other: train_all.sh RUNS [OPTIONS OF lim train]
 # For example: train_all.sh runs --assets my_rigged_glbs --set compile=true
 # A run that was stopped goes on where it was; a finished one is left alone.
 set -euo pipefail
@@ -21,3 +21,4 @@ train canonical_lrm canonical_lrm --initial "$runs/lrm/model" "$@"
 train lim lim --teacher "$runs/lrm_feedback/model" "$@"
 train canonical_lim canonical_lim --teacher "$runs/lrm_feedback/model" --initial "$runs/lim/model" "$@"
 train views views "$@"
+train volume volume "$@"

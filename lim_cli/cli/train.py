@@ -23,7 +23,7 @@ def train(
     task: Annotated[
         str,
         typer.Argument(
-            metavar="TASK", help="lrm, canonical_lrm, lim, canonical_lim, views or camera.", show_default=False
+            metavar="TASK", help="lrm, canonical_lrm, lim, canonical_lim, views, volume or camera.", show_default=False
         ),
     ],
     output: Annotated[

@@ -124,8 +124,9 @@ def _check_numbers(folder: Path) -> None:
         except (OSError, ValueError, RecursionError) as error:
             raise WeightsError(f"{path} is no JSON: {_first_line(error)}.") from error
         for key, value in values.items() if isinstance(values, dict) else ():
-            if isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
-                raise WeightsError(f"{path}: '{key}' is {str(value)[:40]}, which no view model has.")
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, int | float) and not abs(number) <= LARGEST_NUMBER:
+                    raise WeightsError(f"{path}: '{key}' is {str(value)[:40]}, which no view model has.")
 
 
 def _absent_tensor(pipeline: Any) -> str | None:

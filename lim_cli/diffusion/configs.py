@@ -1,4 +1,4 @@
-"""Sizes of the multi-view video denoiser."""
+"""Sizes of the multi-view video denoiser and of the frustum volume."""
 
 from __future__ import annotations
 
@@ -54,8 +54,35 @@ class DenoiserConfig:
         return self.grid**2
 
 
+@dataclass(frozen=True)
+class VolumeConfig:
+    """Shape of `FrustumVolume`.
+
+    image_size: side of the square picture, pixels. widths: channels at a half, a quarter, an eighth and a sixteenth
+    of it, multiples of 16. planes: of depth, through the unit ball.
+    """
+
+    image_size: int = 128
+    widths: tuple[int, int, int, int] = (48, 96, 192, 320)
+    planes: int = 32
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", tuple(self.widths))  # a list, where it was read from a file
+        if self.image_size < 16 or self.image_size % 16 or self.planes < 2:
+            raise ConfigError(f"A volume's image_size must be a multiple of 16, and planes at least 2, got {self}.")
+        if len(self.widths) != 4 or any(width < 16 or width % 16 for width in self.widths):
+            raise ConfigError(f"A volume's widths must be four multiples of 16, got {self.widths}.")
+
+
 PAPER = DenoiserConfig(image_size=256, width=1024, depth=24, mlp_width=2816, detail=12, frames=16)
 SMALL = DenoiserConfig()
 TINY = DenoiserConfig(image_size=32, width=64, depth=4, head_width=32, mlp_width=128, detail=4, frames=4)
 
 PRESETS: Mapping[str, DenoiserConfig] = MappingProxyType({"paper": PAPER, "small": SMALL, "tiny": TINY})
+
+_VOLUME_TINY = VolumeConfig(image_size=32, widths=(16, 16, 32, 32), planes=8)
+_VOLUME_PAPER = VolumeConfig(image_size=256, widths=(128, 256, 512, 768), planes=64)
+VOLUME_PRESETS: Mapping[str, VolumeConfig] = MappingProxyType(
+    {"paper": _VOLUME_PAPER, "small": VolumeConfig(), "tiny": _VOLUME_TINY}
+)
+"""The paper has no such model; `paper` goes with its denoiser."""

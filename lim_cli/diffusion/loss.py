@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from lim_cli.diffusion.denoiser import MultiviewVideoDenoiser
 from lim_cli.diffusion.noise import correlated_noise
-from lim_cli.diffusion.pixels import encode_pixels
+from lim_cli.diffusion.pixels import encode_pixels, near_object
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def denoising_loss(
     predicted = model(noisy, announced, batch["world_from_camera"], batch["intrinsics"]).float()
     target, unknown = clean[:, :, 1:], (~known[:, :, 1:]).float()
     error = (predicted - target).square()  # [batch, time, view - 1, 4, height, width]
-    near = _near_object(target[..., 3, :, :])  # [batch, time, view - 1, height, width]
+    near = near_object(target[..., 3, :, :])  # [batch, time, view - 1, height, width]
     pixel_weight = options.background + (1 - options.background) * near
     per_pixel = error[..., :3, :, :].sum(-3) + options.opacity * error[..., 3, :, :]
     weight = unknown / level.clamp_min(options.smallest_level).square()[:, None, None]
@@ -123,9 +122,3 @@ class _Uniform:
 
     def __call__(self, *shape: int) -> Tensor:
         return torch.rand(shape, generator=self.generator, device=self.generator.device).to(self.device)
-
-
-def _near_object(signed_opacity: Tensor) -> Tensor:
-    """1 where opacity is within four pixels, [..., height, width] -> same."""
-    opacity = (signed_opacity.flatten(0, -3)[:, None] + 1) / 2
-    return F.max_pool2d(opacity, 9, stride=1, padding=4)[:, 0].view_as(signed_opacity)

@@ -23,14 +23,17 @@ from lim_cli.core.config import to_plain
 from lim_cli.core.device import generator as seeded_generator
 from lim_cli.core.errors import ConfigError, InputError
 from lim_cli.core.files import atomic_folder
-from lim_cli.diffusion.configs import DenoiserConfig
+from lim_cli.diffusion.configs import DenoiserConfig, VolumeConfig
 from lim_cli.diffusion.denoiser import MultiviewVideoDenoiser
+from lim_cli.diffusion.frustum_volume import FrustumVolume
 from lim_cli.diffusion.noise import correlated_noise, still_noise
 from lim_cli.diffusion.pixels import decode_pixels, encode_pixels
 from lim_cli.diffusion.sampling import predict_clean
 from lim_cli.diffusion.windows import Window, plan_windows
 
 LEVEL_SHIFT = 2.0  # over 1: more of the steps where there is much noise
+VOLUME_SHARE = 0.85
+"""Of the clean prediction, where there is a volume."""
 
 
 class MultiviewVideoDenoiserModel(MultiviewVideoDenoiser, ModelMixin, ConfigMixin):
@@ -61,6 +64,25 @@ class MultiviewVideoDenoiserModel(MultiviewVideoDenoiser, ModelMixin, ConfigMixi
         return model
 
 
+class FrustumVolumeModel(FrustumVolume, ModelMixin, ConfigMixin):
+    """`FrustumVolume` with diffusers' saving and loading; the same tensors under the same names."""
+
+    config_name = "config.json"  # type: ignore[assignment]
+
+    @register_to_config
+    def __init__(
+        self, image_size: int = 128, widths: tuple[int, int, int, int] = (48, 96, 192, 320), planes: int = 32
+    ) -> None:
+        super().__init__(VolumeConfig(image_size, widths, planes))
+
+    @classmethod
+    def from_plain(cls, volume: FrustumVolume) -> FrustumVolumeModel:
+        """A copy of a trained volume network."""
+        model = cls(**to_plain(volume.options))
+        model.load_state_dict(volume.state_dict())
+        return model
+
+
 @dataclass(frozen=True)
 class KnownViews:
     """Images that are to be kept as they are.
@@ -83,16 +105,30 @@ class MultiviewVideoOutput(BaseOutput):
 class MultiviewVideoPipeline(DiffusionPipeline):
     """Makes the views at azimuths 90, 180, 270 degrees from the input's, window by window.
 
-    A window holds the last frames of the one before fixed, so memory does not grow with the clip.
+    A window holds the last frames of the one before fixed, so memory does not grow with the clip. Where there is a
+    `volume` its rendering of every frame has a share of what each denoising step finds (`VOLUME_SHARE`): the volume
+    knows geometry, the denoiser other frames and the other views.
     """
 
-    model_cpu_offload_seq = "denoiser"  # type: ignore[assignment]
+    model_cpu_offload_seq = "volume->denoiser"  # type: ignore[assignment]
+    _optional_components = ["volume"]  # noqa: RUF012  # diffusers' own way
     denoiser: MultiviewVideoDenoiserModel
     scheduler: FlowMatchEulerDiscreteScheduler
+    volume: FrustumVolumeModel | None
 
-    def __init__(self, denoiser: MultiviewVideoDenoiserModel, scheduler: FlowMatchEulerDiscreteScheduler) -> None:
+    def __init__(
+        self,
+        denoiser: MultiviewVideoDenoiserModel,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+        volume: FrustumVolumeModel | None = None,
+    ) -> None:
         super().__init__()
-        self.register_modules(denoiser=denoiser, scheduler=scheduler)
+        if volume is not None and volume.options.image_size != denoiser.options.image_size:
+            raise ConfigError(
+                f"The volume is for pictures of {volume.options.image_size} pixels, the denoiser for those of "
+                f"{denoiser.options.image_size}; take two of one size."
+            )
+        self.register_modules(denoiser=denoiser, scheduler=scheduler, volume=volume)
 
     @torch.no_grad()
     def __call__(
@@ -181,6 +217,7 @@ class MultiviewVideoPipeline(DiffusionPipeline):
             # 5. From noise to clean images, with everything known held fixed.
             with self._precision(device):
                 reference = self.denoiser.encode_reference(pixels[:, :, 0], world_from_camera, intrinsics)
+                guess = self._guess(pixels[0, :, 0], world_from_camera[0], intrinsics[0])
             self.scheduler.set_timesteps(sigmas=_even_levels(num_inference_steps), device=device)
             levels, sample = self.scheduler.sigmas.tolist(), noise
             for step, timestep in enumerate(self.scheduler.timesteps):
@@ -188,6 +225,9 @@ class MultiviewVideoPipeline(DiffusionPipeline):
                     clean = predict_clean(
                         self.denoiser, sample, pixels[:, :, 1:], here[:, :, 1:], levels[step], reference
                     )
+                if guess is not None:
+                    unknown = ~here[:, :, 1:, None, None, None]
+                    clean = torch.where(unknown, torch.lerp(clean, guess, VOLUME_SHARE), clean)
                 velocity = (sample - clean) / levels[step]
                 sample = self.scheduler.step(velocity, timestep, sample, return_dict=False)[0]  # type: ignore[arg-type]
                 if callback_on_step_end is not None:
@@ -212,6 +252,16 @@ class MultiviewVideoPipeline(DiffusionPipeline):
         output[span, 1:] = torch.where(keep, output[span, 1:], made[: part.stop - part.start])
         known[span] = True
 
+    def _guess(self, clip: Tensor, world_from_camera: Tensor, intrinsics: Tensor) -> Tensor | None:
+        """What the volume says of views 1.. [1, time, view - 1, 4, size, size] of a clip [time, 4, size, size]."""
+        if self.volume is None:
+            return None
+        frames = [
+            self.volume.views(picture[None], world_from_camera[None], intrinsics[None])  # one by one: memory
+            for picture in clip
+        ]
+        return torch.cat(frames)[None].to(clip.dtype)
+
     def _precision(self, device: torch.device) -> AbstractContextManager[Any]:
         """Float32 on the CPU, bfloat16 products on CUDA, the weights' own type where they are not float32."""
         if self.denoiser.dtype != torch.float32:
@@ -230,7 +280,13 @@ def default_distance(field_of_view: float) -> float:
     return float(1.0 / np.sin(np.radians(field_of_view) / 2))
 
 
-def save_pipeline(denoiser: MultiviewVideoDenoiser, folder: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
+def save_pipeline(
+    denoiser: MultiviewVideoDenoiser,
+    folder: Path,
+    *,
+    volume: FrustumVolume | None = None,
+    dtype: torch.dtype = torch.bfloat16,
+) -> None:
     """Writes a pipeline folder that `MultiviewVideoPipeline.from_pretrained` and `--views-model` take.
 
     Raises:
@@ -238,8 +294,9 @@ def save_pipeline(denoiser: MultiviewVideoDenoiser, folder: Path, *, dtype: torc
     """
     model = nn.Module.to(MultiviewVideoDenoiserModel.from_plain(denoiser), dtype)  # diffusers' own warns in vain
     scheduler = FlowMatchEulerDiscreteScheduler(shift=LEVEL_SHIFT)
+    drawn = None if volume is None else nn.Module.to(FrustumVolumeModel.from_plain(volume), dtype)
     with atomic_folder(Path(folder)) as partial:
-        MultiviewVideoPipeline(model, scheduler).save_pretrained(partial, safe_serialization=True)
+        MultiviewVideoPipeline(model, scheduler, drawn).save_pretrained(partial, safe_serialization=True)
 
 
 def _even_levels(steps: int) -> list[float]:

@@ -6,6 +6,7 @@ Background is exactly (0, 0, 0, -1) whatever colour hides under zero opacity, so
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -24,3 +25,9 @@ def decode_pixels(pixels: Tensor) -> Tensor:
     seen = opacity >= 1 / 255
     colour = torch.where(seen, pixels[..., :3, :, :] / opacity.clamp_min(1 / 255), 0)
     return torch.cat([((colour + 1) / 2).clamp(0, 1), opacity], -3)
+
+
+def near_object(signed_opacity: Tensor) -> Tensor:
+    """1 where opacity is within four pixels, [..., height, width] -> same."""
+    opacity = (signed_opacity.flatten(0, -3)[:, None] + 1) / 2
+    return F.max_pool2d(opacity, 9, stride=1, padding=4)[:, 0].view_as(signed_opacity)

@@ -11,7 +11,7 @@ from lim_cli.core.errors import ConfigError
 from lim_cli.diffusion.loss import DenoisingLossConfig
 from lim_cli.training.losses import FieldLossWeights
 
-TaskName = Literal["lrm", "lim", "canonical_lrm", "canonical_lim", "views", "camera"]
+TaskName = Literal["lrm", "lim", "canonical_lrm", "canonical_lim", "views", "volume", "camera"]
 
 
 @dataclass(frozen=True)

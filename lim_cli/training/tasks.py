@@ -26,6 +26,7 @@ from lim_cli.training.matching import MatchingTask
 from lim_cli.training.motion import motion_losses, plane_motion
 from lim_cli.training.origins import OriginsTask
 from lim_cli.training.task import Batch, Task, degrade, encode_instants, instant, lim_to_train, rig_of, views_of
+from lim_cli.training.volume import VolumeTask
 
 
 def canonical_of(batch: Batch) -> Tensor:
@@ -297,6 +298,8 @@ def build_task(config: TrainConfig) -> Task:
         return OriginsTask(config) if config.lim_head == "flow" else LIMTask(config)
     if config.task == "camera":
         return CameraTask(config)
+    if config.task == "volume":
+        return VolumeTask(config)
     return ViewsTask(config)
 
 

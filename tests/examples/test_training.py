@@ -18,6 +18,7 @@ TASKS = {
     "lim": "lim",
     "canonical_lim": "canonical_lim",
     "views": "views",
+    "volume": "volume",
 }
 """By recipe."""
 

@@ -28,8 +28,9 @@ from lim_cli.core.errors import InputError
 from lim_cli.data.asset_library import AssetLibrary, load_pack
 from lim_cli.data.gltf_reading import read_rig
 from lim_cli.diffusion.adapter import load_views_pipeline
-from lim_cli.diffusion.configs import TINY
+from lim_cli.diffusion.configs import TINY, VOLUME_PRESETS
 from lim_cli.diffusion.denoiser import MultiviewVideoDenoiser
+from lim_cli.diffusion.frustum_volume import FrustumVolume
 from lim_cli.diffusion.pipeline import save_pipeline
 from lim_cli.export.gltf import write_glb
 from lim_cli.export.inspect import inspect_glb
@@ -306,6 +307,7 @@ def artifacts() -> list[Subject]:
 def models() -> list[Subject]:
     lrm, pipeline = tiny_lrm(), MultiviewVideoDenoiser(TINY)
     lim, matching = LIM(lim_config("tiny")), tiny_matching()
+    volume = FrustumVolume(VOLUME_PRESETS["tiny"])
 
     def release(folder: Path) -> None:
         (folder / "v1" / "lrm").mkdir(parents=True)
@@ -316,7 +318,7 @@ def models() -> list[Subject]:
         whole_folder("lrm", lambda f: save_model(f, lrm, to_plain(lrm.config)), load_lrm),
         whole_folder("lim", lambda f: save_model(f, lim, to_plain(lim.config)), load_lim),
         whole_folder("matching_lim", lambda f: save_model(f, matching, to_plain(matching.config)), load_lim),
-        whole_folder("views", lambda f: save_pipeline(pipeline, f / "views"), _read_views),
+        whole_folder("views", lambda f: save_pipeline(pipeline, f / "views", volume=volume), _read_views),
         whole_folder("weights_table", release, lambda f: verify(f / "v1"), "README.md"),
     ]
 

@@ -60,6 +60,7 @@ def log_of(folder: Path) -> list[dict[str, float]]:
         ("lrm", "match"), ("canonical_lrm", "match"), ("lim", "match"), ("lim", "warp"), ("canonical_lim", "match"),
         ("canonical_lim", "flow"), ("canonical_lim", "warp"), ("canonical_lim", "residual"), ("views", "match"),
         ("camera", "match"),
+        ("volume", "match"),
     ],
 )  # fmt: skip
 def test_every_task_takes_steps(name: str, head: str, teachers: dict[str, str], tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_every_task_takes_steps(name: str, head: str, teachers: dict[str, str], 
     steps = [entry for entry in log_of(tmp_path / "run") if "loss" in entry]
     assert [entry["step"] for entry in steps] == [1, 2]
     assert all(entry["norm"] > 0 for entry in steps)
-    if name not in ("views", "camera"):
+    if name not in ("views", "camera", "volume"):
         config = load_model(tmp_path / "run" / "model", build_lrm if name.endswith("lrm") else build_lim).config
         # what matches planes matches LRM's, whatever it says of them
         kind = config.kind if head == "match" and name.endswith("lim") else config.field.kind
