@@ -170,5 +170,5 @@ def test_a_damaged_configuration_is_told(
     save_pipeline(denoiser, tmp_path / "views", volume=network)
     path = tmp_path / "views/volume/config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "widths": widths}))
-    with pytest.raises(WeightsError, match="view model|widths"):
+    with pytest.raises(WeightsError, match=r"view model|widths"):
         load_views_pipeline(tmp_path / "views", "cpu")
