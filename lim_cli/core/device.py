@@ -25,3 +25,12 @@ def choose_device(name: str = "auto") -> torch.device:
 def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator of its own for `device`, so that no global seed is touched."""
     return torch.Generator(device=device).manual_seed(seed)
+
+
+def fast_in_bfloat16(device: torch.device | str) -> bool:
+    """Whether a device has units for bfloat16 products: every CUDA device of today, and CPUs with AMX.
+
+    Other CPUs take many times longer for them than for float32.
+    """
+    kind = torch.device(device).type
+    return kind == "cuda" or (kind == "cpu" and torch.cpu._is_amx_tile_supported())

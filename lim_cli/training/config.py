@@ -37,6 +37,7 @@ class TrainConfig:
     """A run. steps: length of the schedule; minutes: if set, the schedule is followed by wall time instead
 
     (and is then not repeatable to the bit). teacher, canonical_teacher: folders of the frozen models.
+    precision: of products; auto takes bfloat16 where a device has units for it (`core.device.fast_in_bfloat16`).
     pool: if set, only so many samples are drawn, kept in memory by every worker and gone round.
     lim_head: `match` (`models.matching_lim`; what is shipped), or one of the paper's interpolator, which
     `models.lim.LIMConfig` tells of; match and flow need no canonical_teacher. lim_blocks: its blocks, never more than

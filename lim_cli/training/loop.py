@@ -15,6 +15,7 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from lim_cli.core.config import to_plain
+from lim_cli.core.device import fast_in_bfloat16
 from lim_cli.core.errors import ConfigError, NumericalError
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.dataset import ProceduralDataset, sample_loader
@@ -179,7 +180,7 @@ def _prepare(accelerator: Accelerator, module: Task, optimizers: list[torch.opti
 def _precision(config: TrainConfig, device: torch.device | str) -> str:
     if config.precision != "auto":
         return config.precision
-    return "bf16" if str(device).startswith("cuda") else "no"
+    return "bf16" if fast_in_bfloat16(device) else "no"
 
 
 def _fraction(config: TrainConfig, step: int, seconds: float, accelerator: Accelerator) -> float:

@@ -14,7 +14,7 @@ from lim_cli.models.triplane import PLANE_AXES
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import mean_distance
 from lim_cli.training.motion import motion_losses, plane_motion
-from lim_cli.training.replays import Replays
+from lim_cli.training.replays import Replays, stacked
 from lim_cli.training.task import (
     Batch,
     Task,
@@ -104,7 +104,7 @@ class MatchingTask(Task):
                 sample |= {"source": sample["target"], "target": sample["source"], "alpha": 1 - sample["alpha"]}
                 sample["tracks"] = sample["tracks"].flip(0, 1)
             varied.append(in_a_mirror(sample, [axis for axis, chosen in enumerate(mirrored) if chosen]))
-        return {name: torch.stack([sample[name] for sample in varied]) for name in known}
+        return stacked(varied)
 
 
 def in_a_mirror(sample: Batch, axes: Collection[int]) -> Batch:
@@ -115,8 +115,7 @@ def in_a_mirror(sample: Batch, axes: Collection[int]) -> Batch:
     sides = torch.tensor([-1.0 if axis in axes else 1.0 for axis in range(3)], device=sample["tracks"].device)
     found = dict(sample) | {name: sample[name] * sides for name in _PLACES if name in sample}
     for name in ("source", "target"):
-        turned = []
-        for plane, (across, down) in zip(sample[name], PLANE_AXES, strict=True):
-            turned.append(plane.flip([d for d, axis in ((-1, across), (-2, down)) if axis in axes]))
-        found[name] = torch.stack(turned)
+        found[name] = sample[name].clone()
+        for plane, (across, down) in zip(found[name], PLANE_AXES, strict=True):
+            plane.copy_(plane.flip([d for d, axis in ((-1, across), (-2, down)) if axis in axes]))
     return found

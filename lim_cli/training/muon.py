@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lim_cli.core.device import fast_in_bfloat16
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of Newton-Schulz; steepest at zero, values end in about [0.7, 1.2]
 _ITERATIONS = 5
 
@@ -68,7 +70,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonalised(matrices: Tensor) -> Tensor:
     """Matrices [n, rows, columns] with their singular values pushed towards 1 (five Newton-Schulz iterations)."""
     a, b, c = _COEFFICIENTS
-    x = matrices.to(_fast_dtype(matrices.device))
+    x = matrices.to(torch.bfloat16 if fast_in_bfloat16(matrices.device) else torch.float32)  # it needs no more
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
@@ -76,10 +78,3 @@ def orthogonalised(matrices: Tensor) -> Tensor:
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
-
-
-def _fast_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where it is fast; the iteration does not need more."""
-    if device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_amx_tile_supported()):
-        return torch.bfloat16
-    return torch.float32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import torch
 
@@ -25,4 +26,10 @@ class Replays:
             chosen = torch.randint(len(self._memory), (count,), generator=generator, device=generator.device)
             again = [self._memory[n] for n in chosen.tolist()]
         self._memory.extend(new)
-        return {name: torch.stack([sample[name] for sample in (*new, *again)]) for name in known}
+        return stacked([*new, *again])
+
+
+def stacked(samples: Sequence[Batch]) -> Batch:
+    """One batch of samples, in the types they have: autocast on a CPU takes no half precision."""
+    with torch.autocast(next(iter(samples[0].values())).device.type, enabled=False):
+        return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}

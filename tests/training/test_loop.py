@@ -76,6 +76,20 @@ def test_every_task_takes_steps(name: str, head: str, teachers: dict[str, str], 
         assert kind == ("canonical" if name.startswith("canonical") else "rgb")
 
 
+@pytest.mark.parametrize("name", ["lrm", "lim", "canonical_lim", "volume"])
+def test_bfloat16_takes_steps_on_a_cpu(name: str, teachers: dict[str, str], tmp_path: Path) -> None:
+    config = task(name, teachers, steps=2, precision="bf16", replays=1 if name.endswith("lim") else 0)
+    result = train(config, tmp_path / "run")
+    assert torch.isfinite(torch.tensor(list(result.values()))).all()
+
+
+def test_feedback_takes_steps_in_bfloat16(teachers: dict[str, str], tmp_path: Path) -> None:
+    train(
+        replace(TINY, feedback=True, initial=teachers["rgb"], replays=1, steps=2, precision="bf16"), tmp_path / "run"
+    )
+    assert all(entry["norm"] > 0 for entry in log_of(tmp_path / "run") if "loss" in entry)
+
+
 @pytest.mark.parametrize(("name", "optimizer"), [("lrm", "muon"), ("lrm", "adam"), ("lim", "muon")])
 def test_a_resumed_run_is_the_same_run(name: str, optimizer: str, teachers: dict[str, str], tmp_path: Path) -> None:
     config = task(name, teachers, optimizer=optimizer)
