@@ -33,7 +33,8 @@ class Generation:
 
     seeds: tried; the first is the run's. scores: the agreement of what each gave. chosen: index of the one kept.
     Of the kept views, by keyframe, 0 to 1: mask, colour: how they agree (see `geometry.view_agreement`), None where
-    none can be said; certainty: how sure the generator was of its mattes (see `stages.views.matte_certainty`).
+    none can be said; certainty: how sure the generator was of its mattes (see `stages.views.matte_certainty`), None of
+    one that decides for itself where it is in doubt.
     """
 
     camera: InputCamera
@@ -42,10 +43,10 @@ class Generation:
     chosen: int
     mask: tuple[float, ...]
     colour: tuple[float | None, ...]
-    certainty: tuple[float, ...]
+    certainty: tuple[float, ...] | None
 
     def __post_init__(self) -> None:
-        keyframes = {len(self.mask), len(self.colour), len(self.certainty)}
+        keyframes = {len(told) for told in (self.mask, self.colour, self.certainty) if told is not None}
         if not 0 <= self.chosen < len(self.seeds) == len(self.scores) or len(keyframes) > 1 or not self.mask:
             raise ConfigError(f"Seeds, scores and agreements do not fit together: {self}.")
 
@@ -56,7 +57,7 @@ class Generation:
         return {
             "mask": round(sum(self.mask) / len(self.mask), 4),
             "colour": round(sum(known) / len(known), 4) if known else None,
-            "certainty": round(sum(self.certainty) / len(self.certainty), 4),
+            "certainty": round(sum(self.certainty) / len(self.certainty), 4) if self.certainty else None,
         }
 
     def sentence(self) -> str:
@@ -64,7 +65,7 @@ class Generation:
         means = self.agreement
         colours = "" if means["colour"] is None else f", colours {means['colour']:.3f}"
         text = f"The views agree with one another: mattes {means['mask']:.3f}{colours}"
-        text += f"; the generator's certainty is {means['certainty']:.2f}."
+        text += "." if means["certainty"] is None else f"; the generator's certainty is {means['certainty']:.2f}."
         if len(self.seeds) > 1:
             scores = ", ".join(f"{score:.4f}" for score in self.scores)
             text += f" Of {len(self.seeds)} tries ({scores}) that of seed {self.seeds[self.chosen]} is kept."

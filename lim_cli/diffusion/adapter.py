@@ -116,6 +116,13 @@ def works_in_windows(pipeline: object) -> bool:
     return isinstance(pipeline, MultiviewVideoPipeline)
 
 
+def makes_one_object(pipeline: object) -> bool:
+    """Whether the views that a loaded pipeline makes of a frame are all of one object, by the way they are made."""
+    from lim_cli.diffusion.pipeline import MultiviewVideoPipeline
+
+    return isinstance(pipeline, MultiviewVideoPipeline) and pipeline.volume is not None
+
+
 def _check_numbers(folder: Path) -> None:
     """Raises WeightsError if a component's configuration would fill the memory (a schedule of 2^31 steps)."""
     for path in sorted(folder.glob("*/*config.json")):

@@ -63,7 +63,7 @@ class VolumeConfig:
     """
 
     image_size: int = 128
-    widths: tuple[int, int, int, int] = (48, 96, 192, 320)
+    widths: tuple[int, int, int, int] = (64, 128, 256, 384)
     planes: int = 32
 
     def __post_init__(self) -> None:

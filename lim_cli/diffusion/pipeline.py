@@ -18,7 +18,7 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchE
 from diffusers.utils import BaseOutput
 from torch import Tensor, nn
 
-from lim_cli.core.camera import orbit_cameras
+from lim_cli.core.camera import Cameras, orbit_cameras
 from lim_cli.core.config import to_plain
 from lim_cli.core.device import generator as seeded_generator
 from lim_cli.core.errors import ConfigError, InputError
@@ -26,14 +26,13 @@ from lim_cli.core.files import atomic_folder
 from lim_cli.diffusion.configs import DenoiserConfig, VolumeConfig
 from lim_cli.diffusion.denoiser import MultiviewVideoDenoiser
 from lim_cli.diffusion.frustum_volume import FrustumVolume
+from lim_cli.diffusion.likeliest_solid import likeliest_solids, solid_views
 from lim_cli.diffusion.noise import correlated_noise, still_noise
 from lim_cli.diffusion.pixels import decode_pixels, encode_pixels
 from lim_cli.diffusion.sampling import predict_clean
 from lim_cli.diffusion.windows import Window, plan_windows
 
 LEVEL_SHIFT = 2.0  # over 1: more of the steps where there is much noise
-VOLUME_SHARE = 0.85
-"""Of the clean prediction, where there is a volume."""
 
 
 class MultiviewVideoDenoiserModel(MultiviewVideoDenoiser, ModelMixin, ConfigMixin):
@@ -71,7 +70,7 @@ class FrustumVolumeModel(FrustumVolume, ModelMixin, ConfigMixin):
 
     @register_to_config
     def __init__(
-        self, image_size: int = 128, widths: tuple[int, int, int, int] = (48, 96, 192, 320), planes: int = 32
+        self, image_size: int = 128, widths: tuple[int, int, int, int] = (64, 128, 256, 384), planes: int = 32
     ) -> None:
         super().__init__(VolumeConfig(image_size, widths, planes))
 
@@ -106,8 +105,8 @@ class MultiviewVideoPipeline(DiffusionPipeline):
     """Makes the views at azimuths 90, 180, 270 degrees from the input's, window by window.
 
     A window holds the last frames of the one before fixed, so memory does not grow with the clip. Where there is a
-    `volume` its rendering of every frame has a share of what each denoising step finds (`VOLUME_SHARE`): the volume
-    knows geometry, the denoiser other frames and the other views.
+    `volume`, what each denoising step finds of a frame is brought to one object (`likeliest_solid`): the volume knows
+    geometry, the denoiser other frames and the other views.
     """
 
     model_cpu_offload_seq = "volume->denoiser"  # type: ignore[assignment]
@@ -217,7 +216,7 @@ class MultiviewVideoPipeline(DiffusionPipeline):
             # 5. From noise to clean images, with everything known held fixed.
             with self._precision(device):
                 reference = self.denoiser.encode_reference(pixels[:, :, 0], world_from_camera, intrinsics)
-                guess = self._guess(pixels[0, :, 0], world_from_camera[0], intrinsics[0])
+                volumes = self._volumes(pixels[0, :, 0], cameras)
             self.scheduler.set_timesteps(sigmas=_even_levels(num_inference_steps), device=device)
             levels, sample = self.scheduler.sigmas.tolist(), noise
             for step, timestep in enumerate(self.scheduler.timesteps):
@@ -225,9 +224,9 @@ class MultiviewVideoPipeline(DiffusionPipeline):
                     clean = predict_clean(
                         self.denoiser, sample, pixels[:, :, 1:], here[:, :, 1:], levels[step], reference
                     )
-                if guess is not None:
-                    unknown = ~here[:, :, 1:, None, None, None]
-                    clean = torch.where(unknown, torch.lerp(clean, guess, VOLUME_SHARE), clean)
+                if volumes is not None:
+                    object_views = self._of_one_object(volumes, pixels[0, :, 0, 3], clean[0], cameras)
+                    clean = torch.where(here[:, :, 1:, None, None, None], clean, object_views[None])
                 velocity = (sample - clean) / levels[step]
                 sample = self.scheduler.step(velocity, timestep, sample, return_dict=False)[0]  # type: ignore[arg-type]
                 if callback_on_step_end is not None:
@@ -252,15 +251,21 @@ class MultiviewVideoPipeline(DiffusionPipeline):
         output[span, 1:] = torch.where(keep, output[span, 1:], made[: part.stop - part.start])
         known[span] = True
 
-    def _guess(self, clip: Tensor, world_from_camera: Tensor, intrinsics: Tensor) -> Tensor | None:
-        """What the volume says of views 1.. [1, time, view - 1, 4, size, size] of a clip [time, 4, size, size]."""
+    def _volumes(self, clip: Tensor, cameras: Cameras) -> Tensor | None:
+        """Volumes [time, 4, plane, h, w] of the pictures of a clip [time, 4, size, size]; None without the network."""
         if self.volume is None:
             return None
-        frames = [
-            self.volume.views(picture[None], world_from_camera[None], intrinsics[None])  # one by one: memory
-            for picture in clip
+        return torch.cat([self.volume(picture[None], cameras[:1]).float() for picture in clip])  # one by one: memory
+
+    def _of_one_object(self, volumes: Tensor, signed_mattes: Tensor, views: Tensor, cameras: Cameras) -> Tensor:
+        """Views 1.. [time, view - 1, 4, size, size] of what volumes and such views, together, say is there."""
+        mattes = ((views[:, :, 3] + 1) / 2).clamp(0, 1).float()
+        solids = likeliest_solids(volumes, signed_mattes, mattes, cameras)
+        drawn = [
+            solid_views(solid, matte, cameras)
+            for solid, matte in zip(solids.split(1), signed_mattes.split(1), strict=True)
         ]
-        return torch.cat(frames)[None].to(clip.dtype)
+        return torch.stack(drawn).to(views.dtype)
 
     def _precision(self, device: torch.device) -> AbstractContextManager[Any]:
         """Float32 on the CPU, bfloat16 products on CUDA, the weights' own type where they are not float32."""

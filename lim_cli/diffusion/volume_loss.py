@@ -10,14 +10,17 @@ from torch import Tensor
 
 from lim_cli.core.camera import Cameras
 from lim_cli.core.rays import camera_rays
-from lim_cli.diffusion.frustum_volume import FrustumVolume, march, read
+from lim_cli.diffusion.frustum_volume import THICKNESS, FrustumVolume, march, read
 from lim_cli.diffusion.pixels import encode_pixels, near_object
 
-RAYS = 2048
+RAYS = 1024
 _SAMPLES = 40
+_OPACITY = 0.3
 _COLOUR = 2.0
-_POINTS = 0.5
-_THICKNESS = 0.1  # of matter that counts as the object, in halves of the volume
+_POINTS = 1.0
+_NEAR_SURFACE = 2 / 3
+_NEAR_WEIGHT = 0.01
+"""Of the first two thirds of the points, which were drawn near the surface, where half of space is inside."""
 _BACKGROUND = 0.3
 _RECOLOURED = 0.3
 
@@ -25,9 +28,11 @@ _RECOLOURED = 0.3
 def volume_loss(
     model: FrustumVolume, batch: Mapping[str, Tensor], generator: torch.Generator, *, varied: bool = True
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Opacity (cross-entropy) and colour (squared) of random rays of views 1.., rendered from view 0's volume, and
+    """Whether points are inside (cross-entropy), and opacity (cross-entropy) and colour (squared) of random rays of
 
-    whether points are inside (cross-entropy): rays alone leave it open for long where along a ray something stands.
+    views 1.., rendered from view 0's volume. Points are weighted as if drawn evenly, so that densities come out as odds
+    (`likeliest_solid` decides by them). Rays alone leave open for long where along a ray something stands, and
+    what they want of densities under doubt is less: many small odds along a ray add up to an opaque pixel.
 
     Args:
         batch: `images` uint8 [batch, view, 4, height, width], straight alpha, of level views an equal angle apart;
@@ -38,11 +43,23 @@ def volume_loss(
     images, points = encode_pixels(batch["images"].float() / 255), batch["points"].float()
     if varied:
         images, points = _varied(images, points, generator)
+    first = Cameras(batch["world_from_camera"][:, 0], batch["intrinsics"][:, 0], images.shape[-2:])
+    volume = model(images[:, 0], first)
+    with torch.autocast(images.device.type, enabled=False):  # where things are takes more than bfloat16
+        return _against_truth(volume.float(), first, images, points, batch, generator)
+
+
+def _against_truth(
+    volume: Tensor,
+    first: Cameras,
+    images: Tensor,
+    points: Tensor,
+    batch: Mapping[str, Tensor],
+    generator: torch.Generator,
+) -> tuple[Tensor, dict[str, Tensor]]:
     count, views, _, height, width = images.shape
     device = images.device
     size = (height, width)
-    first = Cameras(batch["world_from_camera"][:, 0], batch["intrinsics"][:, 0], size)
-    volume = model(images[:, 0], first)
 
     # 1. The truth at half the size, and rays through its pixels
     half = (height // 2, width // 2)
@@ -74,11 +91,13 @@ def volume_loss(
 
     # 3. Whether points in front of and behind each other are within the object
     density, _, matte_there = read(volume, images[:, 0, 3], first, points)
-    filled = 1 - torch.exp(-density.float() * _THICKNESS)
+    filled = 1 - torch.exp(-density.float() * THICKNESS)
     asked = (matte_there > 0.5) & (points.norm(dim=-1) < 1)
     inside = (batch["sdf"] < 0).float()
     wrong = F.binary_cross_entropy(filled.clamp(1e-3, 1 - 1e-3), inside, reduction="none")
-    points_loss = (wrong * asked).sum() / asked.sum().clamp_min(1)
+    near_count = int(_NEAR_SURFACE * points.shape[1])
+    evenly = (asked * torch.where(torch.arange(points.shape[1], device=device) < near_count, _NEAR_WEIGHT, 1.0)).float()
+    points_loss = (wrong * evenly).sum() / evenly.sum().clamp_min(1)
 
     with torch.no_grad():
         common, either = torch.minimum(opacity, matte).sum(1), torch.maximum(opacity, matte).sum(1)
@@ -89,7 +108,7 @@ def volume_loss(
         "points": points_loss.detach(),
         "overlap": overlap,
     }
-    return opacity_loss + _COLOUR * colour_loss + _POINTS * points_loss, metrics
+    return _OPACITY * opacity_loss + _COLOUR * colour_loss + _POINTS * points_loss, metrics
 
 
 def _varied(images: Tensor, points: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

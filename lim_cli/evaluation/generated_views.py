@@ -14,6 +14,7 @@ from lim_cli.core.device import generator
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.procedural.procedural_object import ProceduralObject
 from lim_cli.data.rigs import Rig, mono_rig, random_light
+from lim_cli.diffusion.adapter import makes_one_object
 from lim_cli.evaluation.report import Report
 from lim_cli.evaluation.scores import Cell
 from lim_cli.evaluation.strips import Row
@@ -41,9 +42,10 @@ def view_quality(
     """Generated views of held-out procedural clips against the truth; strip: truth over generated.
 
     iou, psnr_fg: means over the three views as generated; harmonised_iou: as the chain uses them. change: mean
-    frame-to-frame difference of the generated views over that of the true ones. agreement, certainty: what the chain
-    says of them without the truth. With several tries (seeds) the rows are the first, the one that agrees best, which
-    the chain would keep, and the one that is truly best. A note ranks both measures against the true IoU.
+    frame-to-frame difference of the generated views over that of the true ones. agreement, and certainty of a generator
+    that leaves doubts open: what the chain says of them without the truth. With several tries (seeds) the rows are the
+    first, the one that agrees best, which the chain would keep, and the one that is truly best. A note ranks the
+    measures against the true IoU.
     """
     progress = progress or SilentProgress()
     cases: list[dict[str, Any]] = []
@@ -53,7 +55,8 @@ def view_quality(
             name, truth, rig = _clip(number, frames)
             for seed in range(tries):
                 made = _generated(networks, truth[:, 0], rig, steps, number if tries == 1 else seed)
-                cases.append({"case": name, "seed": seed, **_scores(made, truth, rig)})
+                decided = makes_one_object(networks.views)
+                cases.append({"case": name, "seed": seed, **_scores(made, truth, rig, decided=decided)})
                 task.advance()
                 if seed == 0:
                     pictures.append(Row(name, [_strip(truth, made, frames)]))
@@ -99,8 +102,9 @@ def _generated(networks: Networks, clip: Tensor, rig: Rig, steps: int, seed: int
     return made
 
 
-def _scores(made: Tensor, truth: Tensor, rig: Rig) -> dict[str, float]:
-    used = harmonised(made.numpy())
+def _scores(made: Tensor, truth: Tensor, rig: Rig, *, decided: bool) -> dict[str, float | None]:
+    """decided: the views are of one object, and leave no doubts open."""
+    used = harmonised(made.numpy(), of_one_object=decided)
     agreements = [view_agreement(rgba, rig.world_from_camera, rig.intrinsics) for rgba in as_bytes(used)]
     white = [x[:, :, :3] * x[:, :, 3:] + 1 - x[:, :, 3:] for x in (truth, made)]
     inside = psnr_foreground(white[1][:, 1:], white[0][:, 1:], truth[:, 1:, 3])
@@ -111,7 +115,7 @@ def _scores(made: Tensor, truth: Tensor, rig: Rig) -> dict[str, float]:
         "true_change": float(white[0][:, 1:].diff(dim=0).abs().mean()),
         "harmonised_iou": float(mask_iou(torch.from_numpy(used)[:, 1:, 3], truth[:, 1:, 3]).mean()),
         "agreement": agreement_score(agreements),
-        "certainty": float(matte_certainty(made.numpy()).mean()),
+        "certainty": None if decided else float(matte_certainty(made.numpy()).mean()),
     }
 
 
@@ -123,15 +127,20 @@ def _means(cases: list[dict[str, Any]]) -> dict[str, Cell]:
         "iou": round(mean("iou"), 4),
         "psnr_fg": round(mean("psnr_fg"), 3),
         "change": round(mean("change") / max(mean("true_change"), 1e-9), 3),
-        **{name: round(mean(name), 4) for name in ("harmonised_iou", "agreement", "certainty")},
+        **{name: round(mean(name), 4) for name in ("harmonised_iou", "agreement", *_judges(cases)[1:])},
     }
+
+
+def _judges(cases: list[dict[str, Any]]) -> list[str]:
+    """What tells of errors without the truth."""
+    return ["agreement"] if cases[0]["certainty"] is None else ["agreement", "certainty"]
 
 
 def _notes(cases: list[dict[str, Any]]) -> list[str]:
     if len(cases) < FEWEST_RANKED:
         return []
     truth = [case["harmonised_iou"] for case in cases]
-    ranks = {name: spearmanr([case[name] for case in cases], truth)[0] for name in ("agreement", "certainty")}
+    ranks = {name: spearmanr([case[name] for case in cases], truth)[0] for name in _judges(cases)}
     told = ", ".join(f"{name} {value:.2f}" for name, value in ranks.items())
     return [f"Rank correlation with the true harmonised_iou over {len(cases)} clips: {told}."]
 

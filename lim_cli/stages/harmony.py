@@ -25,11 +25,14 @@ SOFTNESS = 6.0 / 128
 KEPT = 0.5
 
 
-def harmonised(made: np.ndarray) -> np.ndarray:
-    """Views [keyframe, view, 4, h, w] float in [0, 1], straight alpha; view 0 (the input) is left as it is."""
-    result = with_expected_outlines(made)
+def harmonised(made: np.ndarray, *, of_one_object: bool = False) -> np.ndarray:
+    """Views [keyframe, view, 4, h, w] float in [0, 1], straight alpha; view 0 (the input) is left as it is.
+
+    of_one_object: their outlines agree already; colours alone are brought into agreement.
+    """
+    result = made.copy() if of_one_object else with_expected_outlines(made)
     for view in range(1, made.shape[1]):
-        for k in range(len(made)):
+        for k in range(0 if of_one_object else len(made)):
             result[k, view] = in_one_piece(with_height_of(result[k, view], made[k, 0]))
         lend = with_mirrored_colours if view == OPPOSITE else with_rows_of
         result[:, view] = lend(result[:, view], made[:, 0])

@@ -19,7 +19,7 @@ from lim_cli.artifacts.store import ClipArtifact, ViewsArtifact
 from lim_cli.core.camera import Cameras, orbit_cameras
 from lim_cli.core.device import generator
 from lim_cli.core.progress import Progress, SilentProgress
-from lim_cli.diffusion.adapter import works_in_windows
+from lim_cli.diffusion.adapter import makes_one_object, works_in_windows
 from lim_cli.geometry.view_agreement import ViewAgreement, view_agreement
 from lim_cli.stages.config import ViewsConfig
 from lim_cli.stages.failures import require_finite
@@ -28,7 +28,7 @@ from lim_cli.stages.input_camera import find_camera, sentence
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.posed import keyframe_indices
 
-STAGE_VERSION = 5
+STAGE_VERSION = 6
 
 
 def camera_distance(field_of_view: float) -> float:
@@ -64,7 +64,7 @@ def run(
     images = torch.from_numpy(clip.rgba[chosen]).movedim(-1, 1).float() / 255  # [keyframe, 4, size, size]
     seeds = tuple((seed + n) % 2**63 for n in range(config.tries))
     scores: list[float] = []
-    best: tuple[np.ndarray, Cameras, list[ViewAgreement], np.ndarray] | None = None
+    best: tuple[np.ndarray, Cameras, list[ViewAgreement], np.ndarray | None] | None = None
     for number, one in enumerate(seeds):
         made, certainty = _made(images, camera, config, networks, one, pieces, f"try_{number:02d}", progress)
         size = made.shape[2]
@@ -88,7 +88,7 @@ def run(
         int(np.argmax(scores)),
         mask=tuple(round(float(a.mask.mean()), 4) for a in agreements),
         colour=tuple(_mean_or_none(a.colour) for a in agreements),
-        certainty=tuple(round(float(value), 4) for value in certainty),
+        certainty=None if certainty is None else tuple(round(float(value), 4) for value in certainty),
     )
     progress.log(generation.sentence())
     return ViewsArtifact(
@@ -129,10 +129,10 @@ def _made(
     pieces: Pieces | None,
     prefix: str,
     progress: Progress,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray | None]:
     """One try: four views [keyframe, view, size, size, 4] uint8 of the clip [keyframe, 4, size, size], and how sure
 
-    the generator is of them [keyframe].
+    the generator is of them [keyframe], where it leaves doubts open.
     """
     pipeline = networks.views
     with progress.task("Imagining three more views", None) as task:
@@ -154,7 +154,8 @@ def _made(
     made = output.images.float().cpu()  # [keyframe, view, 4, size, size]
     require_finite("What the view generator made", made)
     raw = made.clamp(0, 1).numpy()
-    return as_bytes(harmonised(raw)), matte_certainty(raw)
+    decided = makes_one_object(pipeline)
+    return as_bytes(harmonised(raw, of_one_object=decided)), None if decided else matte_certainty(raw)
 
 
 def as_bytes(views: np.ndarray) -> np.ndarray:

@@ -77,8 +77,8 @@ def test_the_world_may_be_turned(network: FrustumVolume, cameras: Cameras) -> No
         [70.0, 160.0, 250.0, 340.0], elevation=0.0, field_of_view=40.0, distance=3.0, size=(SIZE, SIZE)
     )
     with torch.no_grad():
-        here, there = (network.views(pixels, c.world_from_camera[None], c.intrinsics[None]) for c in (cameras, turned))
-    assert here.shape == (1, 3, 4, SIZE, SIZE)
+        here, there = (network(pixels, c[:1]) for c in (cameras, turned))
+    assert here.shape == (1, 4, 8, SIZE // 2, SIZE // 2)
     torch.testing.assert_close(here, there, atol=2e-4, rtol=0)
 
 

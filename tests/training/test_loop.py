@@ -84,9 +84,7 @@ def test_bfloat16_takes_steps_on_a_cpu(name: str, teachers: dict[str, str], tmp_
 
 
 def test_feedback_takes_steps_in_bfloat16(teachers: dict[str, str], tmp_path: Path) -> None:
-    train(
-        replace(TINY, feedback=True, initial=teachers["rgb"], replays=1, steps=2, precision="bf16"), tmp_path / "run"
-    )
+    train(replace(TINY, feedback=True, initial=teachers["rgb"], replays=1, steps=2, precision="bf16"), tmp_path / "run")
     assert all(entry["norm"] > 0 for entry in log_of(tmp_path / "run") if "loss" in entry)
 
 
