@@ -42,7 +42,9 @@ def canonical(
 def views(
     context: typer.Context,
     count: Annotated[int, typer.Option(help="Held-out procedural clips.", min=1)] = 32,
-    steps: Annotated[int, typer.Option(help="View generator steps.", min=1)] = 1,
+    steps: Annotated[
+        int | None, typer.Option(help="View generator steps.", min=0, show_default="as few as it needs")
+    ] = None,
     view_tries: options.ViewTriesOption = 1,
     output: judging.OutputOption = None,
     device: options.DeviceOption = "auto",

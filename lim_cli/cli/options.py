@@ -53,8 +53,14 @@ KeyframeStrideOption = Annotated[
     ),
 ]
 StepsOption = Annotated[
-    int,
-    typer.Option(help="View diffusion steps; with the shipped weights 1 is best, more add crumbs.", min=1, max=1000),
+    int | None,
+    typer.Option(
+        help="View diffusion steps. The shipped weights need none: their views are drawn from a volume; steps refine "
+        "them, and add crumbs.",
+        min=0,
+        max=1000,
+        show_default="as few as needed",
+    ),
 ]
 ViewTriesOption = Annotated[
     int, typer.Option(help="Seeds to generate views from; those that agree best are kept.", min=1, max=100)

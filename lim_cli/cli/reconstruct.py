@@ -60,7 +60,7 @@ def reconstruct(
     elevation: options.ElevationOption = "auto",
     field_of_view: options.FieldOfViewOption = 40.0,
     keyframe_stride: options.KeyframeStrideOption = None,
-    steps: options.StepsOption = 1,
+    steps: options.StepsOption = None,
     view_tries: options.ViewTriesOption = 1,
     views_model: options.ViewsModelOption = None,
     refine: options.RefineOption = None,

@@ -15,7 +15,7 @@ def views(
     context: typer.Context,
     run: options.RunArgument,
     keyframe_stride: options.KeyframeStrideOption = None,
-    steps: options.StepsOption = 1,
+    steps: options.StepsOption = None,
     view_tries: options.ViewTriesOption = 1,
     elevation: options.ElevationOption = "auto",
     field_of_view: options.FieldOfViewOption = 40.0,
@@ -32,7 +32,7 @@ def views(
 ) -> None:
     """Generate the views at 90, 180 and 270 degrees of every keyframe of a run's clip (10_views).
 
-    Example: lim views RUN --steps 1
+    Example: lim views RUN --elevation 20
     """
     from lim_cli.cli.preflight import check_run
     from lim_cli.cli.settings import read_settings

@@ -116,8 +116,8 @@ def works_in_windows(pipeline: object) -> bool:
     return isinstance(pipeline, MultiviewVideoPipeline)
 
 
-def makes_one_object(pipeline: object) -> bool:
-    """Whether the views that a loaded pipeline makes of a frame are all of one object, by the way they are made."""
+def draws_one_object(pipeline: object) -> bool:
+    """Whether a loaded pipeline needs no denoising steps, since it can draw the views of one object out of a volume."""
     from lim_cli.diffusion.pipeline import MultiviewVideoPipeline
 
     return isinstance(pipeline, MultiviewVideoPipeline) and pipeline.volume is not None

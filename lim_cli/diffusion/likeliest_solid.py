@@ -1,4 +1,4 @@
-"""One solid out of odds: what a picture's volume and generated mattes hold possible, decided place by place.
+"""One solid out of odds: what a picture's volume holds possible, decided place by place.
 
 What is in doubt is fog in a volume of odds, and smears in its views; LRM makes lumps of them, since no single object
 looks like that from all sides. An object is somewhere. So odds are decided where they are, in space, before views are
@@ -15,9 +15,7 @@ from lim_cli.core.camera import Cameras, project
 from lim_cli.core.rays import camera_rays
 from lim_cli.diffusion.frustum_volume import THICKNESS, density_of, march
 
-TRUST = 0.25
-"""Exponent of a generated matte's opacity among the odds."""
-LEVEL = 0.45
+LEVEL = 0.35
 """Odds from which a place counts as filled: below one half, for of a thin part every single place is doubtful."""
 LEAST = 0.9
 """Of a column's largest odds: there it counts in any case, since what the picture shows is somewhere; but no column is
@@ -26,24 +24,18 @@ STEADINESS = 0.5
 """Share of what all times of a window say of a place: depth is guessed anew in every picture."""
 _HARDNESS = 40.0
 _FULL, _EMPTY = 6.0, -27.0
-_FAINTEST = 0.02
 _KERNEL = (0.25, 0.5, 0.25)
 _TILE = 4
 """Pixels a side: so coarsely is told which rays are worth marching."""
 
 
-def likeliest_solids(volumes: Tensor, signed_mattes: Tensor, mattes: Tensor, cameras: Cameras) -> Tensor:
+def likeliest_solids(volumes: Tensor, signed_mattes: Tensor) -> Tensor:
     """Volumes [time, 4, plane, h, w] whose densities are decided: next to nothing, or opaque.
 
-    signed_mattes [time, height, width] in [-1, 1]: of the pictures they were made from, which camera 0 of `cameras`
-    [view] took. mattes [time, view - 1, height, width] in [0, 1]: what the other cameras are said to see.
+    signed_mattes [time, height, width] in [-1, 1]: of the pictures they were made from.
     """
-    # 1. Odds of every cell that it is filled, by the volume; mattes lower those that they cover less than others.
-    odds = 1 - torch.exp(-density_of(volumes) * THICKNESS)
-    centres = _cell_centres(volumes.shape[2:], cameras[:1])
-    seen = torch.stack([_at(of_one_time, centres, cameras[1:]) for of_one_time in mattes])
-    covered = seen.clamp(_FAINTEST, 1).prod(1).pow(TRUST).view_as(odds)
-    told = odds * covered / covered.amax(1, keepdim=True)  # where along a ray, not whether at all
+    # 1. Odds of every cell that it is filled.
+    told = 1 - torch.exp(-density_of(volumes) * THICKNESS)
 
     # 2. Neighbours within the picture's matte agree, in space and with what other times say of the same place.
     inside = F.avg_pool2d((signed_mattes[:, None] + 1) / 2, signed_mattes.shape[-1] // volumes.shape[-1])
@@ -90,13 +82,6 @@ def _cell_centres(shape: torch.Size, camera: Cameras) -> Tensor:
     z, y, x = torch.meshgrid(depth, y, x, indexing="ij")
     local = torch.stack([x * z, y * z, z], -1).view(1, -1, 3)
     return local @ pose[:, :3, :3].mT + pose[:, None, :3, 3]
-
-
-def _at(mattes: Tensor, points: Tensor, cameras: Cameras) -> Tensor:
-    """Opacity [view, point] of mattes [view, height, width] where their cameras see points [1, point, 3]; 0 outside."""
-    pixels, _ = project(points.expand(len(mattes), -1, -1), cameras.world_from_camera, cameras.intrinsics)
-    grid = 2 * pixels / pixels.new_tensor([cameras.size[1], cameras.size[0]]) - 1
-    return F.grid_sample(mattes[:, None], grid[:, :, None], align_corners=False)[:, 0, :, 0]
 
 
 def _smoothed(cells: Tensor) -> Tensor:

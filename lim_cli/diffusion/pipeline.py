@@ -33,6 +33,8 @@ from lim_cli.diffusion.sampling import predict_clean
 from lim_cli.diffusion.windows import Window, plan_windows
 
 LEVEL_SHIFT = 2.0  # over 1: more of the steps where there is much noise
+REFINED_FROM = 0.5
+"""Where steps begin that refine the views of a volume, before the shift: 1 would forget them."""
 
 
 class MultiviewVideoDenoiserModel(MultiviewVideoDenoiser, ModelMixin, ConfigMixin):
@@ -105,8 +107,8 @@ class MultiviewVideoPipeline(DiffusionPipeline):
     """Makes the views at azimuths 90, 180, 270 degrees from the input's, window by window.
 
     A window holds the last frames of the one before fixed, so memory does not grow with the clip. Where there is a
-    `volume`, what each denoising step finds of a frame is brought to one object (`likeliest_solid`): the volume knows
-    geometry, the denoiser other frames and the other views.
+    `volume`, the views of one object are drawn out of it first (`likeliest_solid`); denoising steps, which may be left
+    out then, refine them: the volume knows geometry, the denoiser other frames and the other views.
     """
 
     model_cpu_offload_seq = "volume->denoiser"  # type: ignore[assignment]
@@ -152,7 +154,7 @@ class MultiviewVideoPipeline(DiffusionPipeline):
                 [keyframe, height, width, 4], float in [0, 1] or uint8; or a sequence of PIL images.
             elevation, field_of_view: of all cameras, degrees; the field of view is across the image.
             distance: of the cameras from the origin; by default the unit sphere just fits the view.
-            num_inference_steps: denoising steps per window.
+            num_inference_steps: denoising steps per window; 0 takes the views of the volume as they are.
             window: frames per window, the trained length by default; a shorter clip repeats its last frame.
             overlap: frames, at least, that a window shares with the one before and keeps.
             generator: source of the noise (seed 0 by default); its device may differ from the pipeline's.
@@ -170,8 +172,9 @@ class MultiviewVideoPipeline(DiffusionPipeline):
         """
         options: DenoiserConfig = self.denoiser.options
         size, views = options.image_size, options.views
-        if num_inference_steps < 1:
-            raise ConfigError(f"num_inference_steps must be at least 1, got {num_inference_steps}.")
+        fewest = 1 if self.volume is None else 0
+        if num_inference_steps < fewest:
+            raise ConfigError(f"num_inference_steps must be at least {fewest}, got {num_inference_steps}.")
         generator = seeded_generator(0) if generator is None else generator
         device = self._execution_device
 
@@ -213,20 +216,23 @@ class MultiviewVideoPipeline(DiffusionPipeline):
             if bool(here.all()):
                 continue
 
-            # 5. From noise to clean images, with everything known held fixed.
+            # 5. The views of one object, or noise; and from there to clean images, with everything known held fixed.
             with self._precision(device):
-                reference = self.denoiser.encode_reference(pixels[:, :, 0], world_from_camera, intrinsics)
-                volumes = self._volumes(pixels[0, :, 0], cameras)
-            self.scheduler.set_timesteps(sigmas=_even_levels(num_inference_steps), device=device)
-            levels, sample = self.scheduler.sigmas.tolist(), noise
-            for step, timestep in enumerate(self.scheduler.timesteps):
+                drawn = self._drawn(pixels[0, :, 0], cameras)
+            sample = noise if drawn is None else drawn
+            if num_inference_steps > 0:
+                self.scheduler.set_timesteps(
+                    sigmas=_even_levels(num_inference_steps, 1.0 if drawn is None else REFINED_FROM), device=device
+                )
+                levels = self.scheduler.sigmas.tolist()
+                sample = torch.lerp(sample, noise, levels[0])
+                with self._precision(device):
+                    reference = self.denoiser.encode_reference(pixels[:, :, 0], world_from_camera, intrinsics)
+            for step, timestep in enumerate(self.scheduler.timesteps if num_inference_steps > 0 else ()):
                 with self._precision(device):
                     clean = predict_clean(
                         self.denoiser, sample, pixels[:, :, 1:], here[:, :, 1:], levels[step], reference
                     )
-                if volumes is not None:
-                    object_views = self._of_one_object(volumes, pixels[0, :, 0, 3], clean[0], cameras)
-                    clean = torch.where(here[:, :, 1:, None, None, None], clean, object_views[None])
                 velocity = (sample - clean) / levels[step]
                 sample = self.scheduler.step(velocity, timestep, sample, return_dict=False)[0]  # type: ignore[arg-type]
                 if callback_on_step_end is not None:
@@ -251,21 +257,17 @@ class MultiviewVideoPipeline(DiffusionPipeline):
         output[span, 1:] = torch.where(keep, output[span, 1:], made[: part.stop - part.start])
         known[span] = True
 
-    def _volumes(self, clip: Tensor, cameras: Cameras) -> Tensor | None:
-        """Volumes [time, 4, plane, h, w] of the pictures of a clip [time, 4, size, size]; None without the network."""
+    def _drawn(self, clip: Tensor, cameras: Cameras) -> Tensor | None:
+        """Views 1.. [1, time, view - 1, 4, size, size] of the one object that the volumes of a clip's pictures
+
+        [time, 4, size, size] say is there; None without the network.
+        """
         if self.volume is None:
             return None
-        return torch.cat([self.volume(picture[None], cameras[:1]).float() for picture in clip])  # one by one: memory
-
-    def _of_one_object(self, volumes: Tensor, signed_mattes: Tensor, views: Tensor, cameras: Cameras) -> Tensor:
-        """Views 1.. [time, view - 1, 4, size, size] of what volumes and such views, together, say is there."""
-        mattes = ((views[:, :, 3] + 1) / 2).clamp(0, 1).float()
-        solids = likeliest_solids(volumes, signed_mattes, mattes, cameras)
-        drawn = [
-            solid_views(solid, matte, cameras)
-            for solid, matte in zip(solids.split(1), signed_mattes.split(1), strict=True)
-        ]
-        return torch.stack(drawn).to(views.dtype)
+        volumes = torch.cat([self.volume(picture[None], cameras[:1]).float() for picture in clip])  # one by one: memory
+        solids = likeliest_solids(volumes, clip[:, 3])
+        each = zip(solids.split(1), clip[:, 3].split(1), strict=True)
+        return torch.stack([solid_views(solid, matte, cameras) for solid, matte in each])[None].to(clip.dtype)
 
     def _precision(self, device: torch.device) -> AbstractContextManager[Any]:
         """Float32 on the CPU, bfloat16 products on CUDA, the weights' own type where they are not float32."""
@@ -304,9 +306,9 @@ def save_pipeline(
         MultiviewVideoPipeline(model, scheduler, drawn).save_pretrained(partial, safe_serialization=True)
 
 
-def _even_levels(steps: int) -> list[float]:
+def _even_levels(steps: int, first: float) -> list[float]:
     # The scheduler's own list ends near 0 and would waste the last step there.
-    return [1.0 - step / steps for step in range(steps)]
+    return [first * (1.0 - step / steps) for step in range(steps)]
 
 
 def _straight_rgba(images: Tensor | np.ndarray | Sequence[Any]) -> Tensor:

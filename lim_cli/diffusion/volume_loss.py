@@ -43,7 +43,8 @@ def volume_loss(
     images, points = encode_pixels(batch["images"].float() / 255), batch["points"].float()
     if varied:
         images, points = _varied(images, points, generator)
-    first = Cameras(batch["world_from_camera"][:, 0], batch["intrinsics"][:, 0], images.shape[-2:])
+    size = (images.shape[-2], images.shape[-1])
+    first = Cameras(batch["world_from_camera"][:, 0], batch["intrinsics"][:, 0], size)
     volume = model(images[:, 0], first)
     with torch.autocast(images.device.type, enabled=False):  # where things are takes more than bfloat16
         return _against_truth(volume.float(), first, images, points, batch, generator)

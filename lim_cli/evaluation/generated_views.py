@@ -14,7 +14,6 @@ from lim_cli.core.device import generator
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.procedural.procedural_object import ProceduralObject
 from lim_cli.data.rigs import Rig, mono_rig, random_light
-from lim_cli.diffusion.adapter import makes_one_object
 from lim_cli.evaluation.report import Report
 from lim_cli.evaluation.scores import Cell
 from lim_cli.evaluation.strips import Row
@@ -22,7 +21,7 @@ from lim_cli.geometry.view_agreement import view_agreement
 from lim_cli.metrics.image import mask_iou, psnr_foreground
 from lim_cli.stages.harmony import harmonised
 from lim_cli.stages.networks import Networks
-from lim_cli.stages.views import agreement_score, as_bytes, matte_certainty
+from lim_cli.stages.views import agreement_score, as_bytes, matte_certainty, steps_of
 
 SIZE = 128
 FEWEST_RANKED = 8
@@ -35,7 +34,7 @@ def view_quality(
     count: int,
     *,
     frames: int = 8,
-    steps: int = 1,
+    steps: int | None = None,
     tries: int = 1,
     progress: Progress | None = None,
 ) -> Report:
@@ -48,6 +47,8 @@ def view_quality(
     measures against the true IoU.
     """
     progress = progress or SilentProgress()
+    steps = steps_of(networks.views, steps)
+    tries = tries if steps > 0 else 1  # without steps all would be the same
     cases: list[dict[str, Any]] = []
     pictures = []
     with progress.task("Judging generated views", count * tries) as task:
@@ -55,8 +56,7 @@ def view_quality(
             name, truth, rig = _clip(number, frames)
             for seed in range(tries):
                 made = _generated(networks, truth[:, 0], rig, steps, number if tries == 1 else seed)
-                decided = makes_one_object(networks.views)
-                cases.append({"case": name, "seed": seed, **_scores(made, truth, rig, decided=decided)})
+                cases.append({"case": name, "seed": seed, **_scores(made, truth, rig, decided=steps == 0)})
                 task.advance()
                 if seed == 0:
                     pictures.append(Row(name, [_strip(truth, made, frames)]))

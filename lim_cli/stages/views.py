@@ -18,8 +18,9 @@ from lim_cli.artifacts.pieces import Pieces
 from lim_cli.artifacts.store import ClipArtifact, ViewsArtifact
 from lim_cli.core.camera import Cameras, orbit_cameras
 from lim_cli.core.device import generator
+from lim_cli.core.errors import ConfigError
 from lim_cli.core.progress import Progress, SilentProgress
-from lim_cli.diffusion.adapter import makes_one_object, works_in_windows
+from lim_cli.diffusion.adapter import draws_one_object, works_in_windows
 from lim_cli.geometry.view_agreement import ViewAgreement, view_agreement
 from lim_cli.stages.config import ViewsConfig
 from lim_cli.stages.failures import require_finite
@@ -62,7 +63,8 @@ def run(
 
     # 2. Views, as often as is asked for; the try whose views agree best is kept.
     images = torch.from_numpy(clip.rgba[chosen]).movedim(-1, 1).float() / 255  # [keyframe, 4, size, size]
-    seeds = tuple((seed + n) % 2**63 for n in range(config.tries))
+    tries = config.tries if steps_of(networks.views, config.steps) > 0 else 1  # without steps all would be the same
+    seeds = tuple((seed + n) % 2**63 for n in range(tries))
     scores: list[float] = []
     best: tuple[np.ndarray, Cameras, list[ViewAgreement], np.ndarray | None] | None = None
     for number, one in enumerate(seeds):
@@ -101,6 +103,22 @@ def run(
     )
 
 
+def steps_of(pipeline: object, asked: int | None) -> int:
+    """Denoising steps of a view generator: as many as asked for, or as few as it needs.
+
+    None where it draws its views out of a volume. Else one: a generator trained for little time is best asked once. Its
+    first guess is the mean of what it thinks possible, and further steps add crumbs (IoU with the truth .449 after one,
+    .421 after three, .387 after eight).
+
+    Raises:
+        ConfigError: none are asked for of one that needs some.
+    """
+    fewest = 0 if draws_one_object(pipeline) else 1
+    if asked == 0 < fewest:
+        raise ConfigError("This view generator has no volume to draw views from; give --steps 1 or more.")
+    return fewest if asked is None else asked
+
+
 def agreement_score(agreements: Sequence[ViewAgreement]) -> float:
     """One figure for all keyframes' views, 0 to 1: the mean agreement of their mattes.
 
@@ -135,6 +153,7 @@ def _made(
     the generator is of them [keyframe], where it leaves doubts open.
     """
     pipeline = networks.views
+    steps = steps_of(pipeline, config.steps)
     with progress.task("Imagining three more views", None) as task:
 
         def step_done(_pipeline: Any, _step: int, _time: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -146,7 +165,7 @@ def _made(
             images,
             elevation=camera.elevation,
             field_of_view=camera.field_of_view,
-            num_inference_steps=config.steps,
+            num_inference_steps=steps,
             generator=generator(seed),
             callback_on_step_end=step_done,
             **(_resumable(len(images), kept, prefix) if kept is not None else {}),
@@ -154,7 +173,7 @@ def _made(
     made = output.images.float().cpu()  # [keyframe, view, 4, size, size]
     require_finite("What the view generator made", made)
     raw = made.clamp(0, 1).numpy()
-    decided = makes_one_object(pipeline)
+    decided = steps == 0
     return as_bytes(harmonised(raw, of_one_object=decided)), None if decided else matte_certainty(raw)
 
 

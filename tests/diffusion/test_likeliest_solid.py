@@ -29,50 +29,36 @@ def _volume(odds: Tensor) -> Tensor:
     return volume
 
 
-def _decided(volumes: Tensor, cameras: Cameras, mattes: Tensor | None = None) -> Tensor:
+def _decided(volumes: Tensor) -> Tensor:
     """Which planes [time, plane] of the column in the middle are filled."""
-    time = len(volumes)
-    pictures = torch.ones(time, SIZE, SIZE)
-    mattes = torch.ones(time, 3, SIZE, SIZE) if mattes is None else mattes
-    solids = likeliest_solids(volumes, pictures, mattes, cameras)
+    solids = likeliest_solids(volumes, torch.ones(len(volumes), SIZE, SIZE))
     assert torch.equal(solids[:, 1:], volumes[:, 1:])
     return solids[:, 0, :, MIDDLE, MIDDLE] > 0
 
 
-def test_likely_places_are_filled_and_unlikely_ones_empty(cameras: Cameras) -> None:
+def test_likely_places_are_filled_and_unlikely_ones_empty() -> None:
     odds = torch.full((PLANES,), 0.1)
     odds[4:10] = 0.8
-    assert _decided(_volume(odds), cameras)[0].nonzero().flatten().tolist() == [4, 5, 6, 7, 8, 9]
-    solid = likeliest_solids(_volume(odds), torch.ones(1, SIZE, SIZE), torch.ones(1, 3, SIZE, SIZE), cameras)
+    assert _decided(_volume(odds))[0].nonzero().flatten().tolist() == [4, 5, 6, 7, 8, 9]
+    solid = likeliest_solids(_volume(odds), torch.ones(1, SIZE, SIZE))
     step = 2 / PLANES
     opacity = 1 - torch.exp(-DENSITY_SCALE * torch.nn.functional.softplus(solid[0, 0, :, MIDDLE, MIDDLE]) * step)
     assert opacity[[5, 6, 7, 8]].min() > 0.99
     assert opacity[[0, 1, 12, 15]].max() < 0.01
 
 
-def test_what_the_picture_shows_is_somewhere_and_no_deeper_than_its_odds_add_up_to(cameras: Cameras) -> None:
+def test_what_the_picture_shows_is_somewhere_and_no_deeper_than_its_odds_add_up_to() -> None:
     odds = 0.05 + 0.2 * torch.exp(-((torch.arange(PLANES) - 6.0) / 3).square())
-    filled = _decided(_volume(odds), cameras)[0].nonzero().flatten().tolist()
+    filled = _decided(_volume(odds))[0].nonzero().flatten().tolist()
     assert 6 in filled
     assert len(filled) <= math.ceil(float(odds.sum()))
 
 
-def test_mattes_of_the_other_cameras_say_where_along_a_ray(cameras: Cameras) -> None:
-    odds = torch.full((PLANES,), 0.01)
-    odds[2:6] = odds[10:14] = 0.7
-    mattes = torch.ones(1, 3, SIZE, SIZE)
-    assert len(_decided(_volume(odds), cameras, mattes)[0].nonzero()) == 8
-    mattes[:, 0, :, SIZE // 2 :] = 0.0  # +Z, where camera 0 stands, is to the left as camera 1 at +X sees it
-    assert _decided(_volume(odds), cameras, mattes)[0].nonzero().flatten().tolist() == [2, 3, 4, 5]
-    mattes[:] = 0.0  # that it is nowhere is not believed
-    assert len(_decided(_volume(odds), cameras, mattes)[0].nonzero()) == 8
-
-
-def test_times_steady_one_another(cameras: Cameras) -> None:
+def test_times_steady_one_another() -> None:
     sure, torn = torch.full((PLANES,), 0.01), torch.full((PLANES,), 0.01)
-    sure[4:8], torn[4:8], torn[10:14] = 0.95, 0.7, 0.7
-    alone = _decided(_volume(torn), cameras)[0]
-    among = _decided(torch.cat([_volume(sure)] * 4 + [_volume(torn)]), cameras)[4]
+    sure[4:8], torn[4:8], torn[10:14] = 0.95, 0.5, 0.5
+    alone = _decided(_volume(torn))[0]
+    among = _decided(torch.cat([_volume(sure)] * 4 + [_volume(torn)]))[4]
     assert alone.nonzero().flatten().tolist() == [4, 5, 6, 7, 10, 11, 12, 13]
     assert among.nonzero().flatten().tolist() == [4, 5, 6, 7]
 

@@ -19,6 +19,7 @@ from lim_cli.diffusion.frustum_volume import FrustumVolume, march
 from lim_cli.diffusion.pipeline import KnownViews, MultiviewVideoPipeline, save_pipeline
 from lim_cli.diffusion.pixels import encode_pixels
 from lim_cli.diffusion.volume_loss import _varied, volume_loss
+from lim_cli.stages.views import steps_of
 
 SIZE = 32
 VIEW = {"elevation": 10.0, "field_of_view": 40.0}
@@ -130,24 +131,61 @@ def test_mirrored_samples_are_views_of_one_mirrored_scene(moving_balls: Callable
     torch.testing.assert_close(*sums, atol=1e-2, rtol=1e-4)  # channels change places, and no more
 
 
-def test_a_pipeline_listens_to_its_volume(
-    denoiser: MultiviewVideoDenoiser, network: FrustumVolume, tmp_path: Path
-) -> None:
-    clip = torch.rand(3, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(5))
-    save_pipeline(denoiser, tmp_path / "without")
+@pytest.fixture
+def clip() -> Tensor:
+    """A disc in random colours."""
+    pictures = torch.rand(3, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(5))
+    place = torch.arange(SIZE) + 0.5 - SIZE / 2
+    pictures[:, 3] = (place.square() + place[:, None].square() < (SIZE / 3) ** 2).float()
+    return pictures
+
+
+@pytest.fixture
+def drawing(denoiser: MultiviewVideoDenoiser, network: FrustumVolume, tmp_path: Path) -> MultiviewVideoPipeline:
     save_pipeline(denoiser, tmp_path / "with", volume=network)
     stored = load_file(tmp_path / "with/volume/diffusion_pytorch_model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
-    pipelines = [load_views_pipeline(tmp_path / name, "cpu") for name in ("without", "with")]
-    assert all(isinstance(p, MultiviewVideoPipeline) for p in pipelines)
-    plain, both = (p(clip, **VIEW, num_inference_steps=2).images for p in pipelines)
-    assert torch.equal(plain[:, 0], both[:, 0])
-    assert not torch.equal(plain[:, 1:], both[:, 1:])
+    pipeline = load_views_pipeline(tmp_path / "with", "cpu")
+    assert isinstance(pipeline, MultiviewVideoPipeline)
+    return pipeline
+
+
+def test_views_are_drawn_from_the_volume_and_refined_by_steps(drawing: MultiviewVideoPipeline, clip: Tensor) -> None:
+    drawn, again, refined = (drawing(clip, **VIEW, num_inference_steps=n).images for n in (0, 0, 2))
+    assert torch.equal(drawn, again)
+    assert drawn.shape == refined.shape == (3, 4, 4, SIZE, SIZE)
+    assert torch.equal(drawn[:, 0], clip)
+    assert not torch.equal(drawn[:, 1:], refined[:, 1:])
+    decided = drawn[:, 1:, 3]
+    assert float(((decided < 0.1) | (decided > 0.9)).float().mean()) > 0.8  # no fog
     given = torch.rand(3, 4, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(6))
     known = torch.zeros(3, 4, dtype=torch.bool)
     known[1, 2] = True
-    kept = pipelines[1](clip, **VIEW, num_inference_steps=2, known_views=KnownViews(given, known)).images  # type: ignore[call-arg]
-    assert torch.equal(kept[1, 2], given[1, 2])
+    for steps in (0, 2):
+        kept = drawing(clip, **VIEW, num_inference_steps=steps, known_views=KnownViews(given, known)).images
+        assert torch.equal(kept[1, 2], given[1, 2])
+
+
+def test_one_step_starts_from_what_is_drawn(drawing: MultiviewVideoPipeline, clip: Tensor) -> None:
+    """However much noise is mixed in, steps see the views of the volume: nothing else differs here."""
+    other = FrustumVolume(drawing.volume.options)  # type: ignore[union-attr]
+    first = drawing(clip, **VIEW, num_inference_steps=1).images
+    drawing.volume.load_state_dict(other.state_dict())  # type: ignore[union-attr]
+    assert not torch.equal(first, drawing(clip, **VIEW, num_inference_steps=1).images)
+
+
+def test_without_a_volume_there_must_be_steps(denoiser: MultiviewVideoDenoiser, clip: Tensor, tmp_path: Path) -> None:
+    save_pipeline(denoiser, tmp_path / "without")
+    pipeline = load_views_pipeline(tmp_path / "without", "cpu")
+    with pytest.raises(ConfigError, match="at least 1"):
+        pipeline(clip, **VIEW, num_inference_steps=0)
+    with pytest.raises(ConfigError, match="--steps 1 or more"):
+        steps_of(pipeline, 0)
+    assert [steps_of(pipeline, asked) for asked in (None, 3)] == [1, 3]
+
+
+def test_a_volume_needs_no_steps(drawing: MultiviewVideoPipeline) -> None:
+    assert [steps_of(drawing, asked) for asked in (None, 0, 3)] == [0, 0, 3]
 
 
 @pytest.mark.parametrize("wrong", [{"image_size": 40}, {"planes": 1}, {"widths": (16, 16, 20, 32)}, {"widths": (16,)}])
