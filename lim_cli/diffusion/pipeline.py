@@ -217,9 +217,8 @@ class MultiviewVideoPipeline(DiffusionPipeline):
                 continue
 
             # 5. The views of one object, or noise; and from there to clean images, with everything known held fixed.
-            with self._precision(device):
-                drawn = self._drawn(pixels[0, :, 0], cameras)
-            sample = noise if drawn is None else drawn
+            drawn = self._drawn(pixels[0, : part.stop - part.start, 0], cameras)
+            sample = noise if drawn is None else drawn[None, [frame - part.start for frame in frames]]
             if num_inference_steps > 0:
                 self.scheduler.set_timesteps(
                     sigmas=_even_levels(num_inference_steps, 1.0 if drawn is None else REFINED_FROM), device=device
@@ -258,16 +257,17 @@ class MultiviewVideoPipeline(DiffusionPipeline):
         known[span] = True
 
     def _drawn(self, clip: Tensor, cameras: Cameras) -> Tensor | None:
-        """Views 1.. [1, time, view - 1, 4, size, size] of the one object that the volumes of a clip's pictures
+        """Views 1.. [time, view - 1, 4, size, size] of the one object that the volumes of a clip's pictures
 
         [time, 4, size, size] say is there; None without the network.
         """
         if self.volume is None:
             return None
-        volumes = torch.cat([self.volume(picture[None], cameras[:1]).float() for picture in clip])  # one by one: memory
+        with self._precision(clip.device):
+            volumes = torch.cat([self.volume(picture[None], cameras[:1]) for picture in clip]).float()  # saves memory
         solids = likeliest_solids(volumes, clip[:, 3])
         each = zip(solids.split(1), clip[:, 3].split(1), strict=True)
-        return torch.stack([solid_views(solid, matte, cameras) for solid, matte in each])[None].to(clip.dtype)
+        return torch.stack([solid_views(solid, matte, cameras) for solid, matte in each]).to(clip.dtype)
 
     def _precision(self, device: torch.device) -> AbstractContextManager[Any]:
         """Float32 on the CPU, bfloat16 products on CUDA, the weights' own type where they are not float32."""
