@@ -20,7 +20,7 @@ LEVEL = 0.35
 LEAST = 0.9
 """Of a column's largest odds: there it counts in any case, since what the picture shows is somewhere; but no column is
 filled deeper for that than all its odds add up to."""
-STEADINESS = 0.5
+STEADINESS = 0.8
 """Share of what all times of a window say of a place: depth is guessed anew in every picture."""
 _HARDNESS = 40.0
 _FULL, _EMPTY = 6.0, -27.0
