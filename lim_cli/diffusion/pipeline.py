@@ -263,8 +263,8 @@ class MultiviewVideoPipeline(DiffusionPipeline):
         """
         if self.volume is None:
             return None
-        with self._precision(clip.device):
-            volumes = torch.cat([self.volume(picture[None], cameras[:1]) for picture in clip]).float()  # saves memory
+        with self._precision(clip.device):  # picture by picture, which takes less memory
+            volumes = torch.cat([self.volume(picture[None], cameras[:1]) for picture in clip]).float()
         solids = likeliest_solids(volumes, clip[:, 3])
         each = zip(solids.split(1), clip[:, 3].split(1), strict=True)
         return torch.stack([solid_views(solid, matte, cameras) for solid, matte in each]).to(clip.dtype)

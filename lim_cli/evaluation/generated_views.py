@@ -127,7 +127,7 @@ def _means(cases: list[dict[str, Any]]) -> dict[str, Cell]:
         "iou": round(mean("iou"), 4),
         "psnr_fg": round(mean("psnr_fg"), 3),
         "change": round(mean("change") / max(mean("true_change"), 1e-9), 3),
-        **{name: round(mean(name), 4) for name in ("harmonised_iou", "agreement", *_judges(cases)[1:])},
+        **{name: round(mean(name), 4) for name in ("harmonised_iou", *_judges(cases))},
     }
 
 

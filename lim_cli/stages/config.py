@@ -46,10 +46,9 @@ class PosedConfig:
 
 @dataclass(frozen=True)
 class ViewsConfig:
-    """keyframe_stride: every how many input frames is a keyframe. steps: of the sampler; None takes as few as the view
+    """keyframe_stride: every how many input frames is a keyframe.
 
-    generator needs (`stages.views.steps_of`).
-
+    steps: of the sampler; None takes as few as the view generator needs (`stages.views.steps_of`).
     tries: seeds to make views from; those that agree best are kept.
     elevation: of the input camera, degrees; None estimates it. field_of_view: horizontal degrees.
     """
