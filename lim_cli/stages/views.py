@@ -63,12 +63,13 @@ def run(
 
     # 2. Views, as often as is asked for; the try whose views agree best is kept.
     images = torch.from_numpy(clip.rgba[chosen]).movedim(-1, 1).float() / 255  # [keyframe, 4, size, size]
-    tries = config.tries if steps_of(networks.views, config.steps) > 0 else 1  # without steps all would be the same
+    steps = steps_of(networks.views, config.steps)
+    tries = config.tries if steps > 0 else 1  # without steps all would be the same
     seeds = tuple((seed + n) % 2**63 for n in range(tries))
     scores: list[float] = []
     best: tuple[np.ndarray, Cameras, list[ViewAgreement], np.ndarray | None] | None = None
     for number, one in enumerate(seeds):
-        made, certainty = _made(images, camera, config, networks, one, pieces, f"try_{number:02d}", progress)
+        made, certainty = _made(images, camera, steps, networks, one, pieces, f"try_{number:02d}", progress)
         size = made.shape[2]
         cameras = orbit_cameras(
             [0.0, 90.0, 180.0, 270.0],
@@ -141,7 +142,7 @@ def matte_certainty(made: np.ndarray) -> np.ndarray:
 def _made(
     images: Tensor,
     camera: InputCamera,
-    config: ViewsConfig,
+    steps: int,
     networks: Networks,
     seed: int,
     pieces: Pieces | None,
@@ -153,7 +154,6 @@ def _made(
     the generator is of them [keyframe], where it leaves doubts open.
     """
     pipeline = networks.views
-    steps = steps_of(pipeline, config.steps)
     with progress.task("Imagining three more views", None) as task:
 
         def step_done(_pipeline: Any, _step: int, _time: Any, given: dict[str, Any]) -> dict[str, Any]:
