@@ -220,24 +220,23 @@ class MultiviewVideoPipeline(DiffusionPipeline):
             drawn = self._drawn(pixels[0, : part.stop - part.start, 0], cameras)
             sample = noise if drawn is None else drawn[None, [frame - part.start for frame in frames]]
             if num_inference_steps > 0:
-                self.scheduler.set_timesteps(
-                    sigmas=_even_levels(num_inference_steps, 1.0 if drawn is None else REFINED_FROM), device=device
-                )
+                first = 1.0 if drawn is None else REFINED_FROM
+                self.scheduler.set_timesteps(sigmas=_even_levels(num_inference_steps, first), device=device)
                 levels = self.scheduler.sigmas.tolist()
                 sample = torch.lerp(sample, noise, levels[0])
                 with self._precision(device):
                     reference = self.denoiser.encode_reference(pixels[:, :, 0], world_from_camera, intrinsics)
-            for step, timestep in enumerate(self.scheduler.timesteps if num_inference_steps > 0 else ()):
-                with self._precision(device):
-                    clean = predict_clean(
-                        self.denoiser, sample, pixels[:, :, 1:], here[:, :, 1:], levels[step], reference
-                    )
-                velocity = (sample - clean) / levels[step]
-                sample = self.scheduler.step(velocity, timestep, sample, return_dict=False)[0]  # type: ignore[arg-type]
-                if callback_on_step_end is not None:
-                    given = {"latents": sample}
-                    total_step = index * num_inference_steps + step
-                    sample = (callback_on_step_end(self, total_step, timestep, given) or given)["latents"]
+                for step, timestep in enumerate(self.scheduler.timesteps):
+                    with self._precision(device):
+                        clean = predict_clean(
+                            self.denoiser, sample, pixels[:, :, 1:], here[:, :, 1:], levels[step], reference
+                        )
+                    velocity = (sample - clean) / levels[step]
+                    sample = self.scheduler.step(velocity, timestep, sample, return_dict=False)[0]  # type: ignore[arg-type]
+                    if callback_on_step_end is not None:
+                        given = {"latents": sample}
+                        total_step = index * num_inference_steps + step
+                        sample = (callback_on_step_end(self, total_step, timestep, given) or given)["latents"]
 
             # 6. Only what was unknown is written; it is known from now on.
             self._write(output, known, decode_pixels(sample[0].float()).cpu(), part)

@@ -58,12 +58,11 @@ def _against_truth(
     batch: Mapping[str, Tensor],
     generator: torch.Generator,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    count, views, _, height, width = images.shape
-    device = images.device
-    size = (height, width)
+    count, views = images.shape[:2]
+    device, size = images.device, first.size
 
     # 1. The truth at half the size, and rays through its pixels
-    half = (height // 2, width // 2)
+    half = (size[0] // 2, size[1] // 2)
     truth = F.avg_pool2d(images.flatten(0, 1), 2)
     near = near_object(truth[:, 3]).unflatten(0, (count, views))
     truth = truth.unflatten(0, (count, views))

@@ -30,12 +30,19 @@ def harmonised(made: np.ndarray, *, of_one_object: bool = False) -> np.ndarray:
 
     of_one_object: their outlines agree already; colours alone are brought into agreement.
     """
-    result = made.copy() if of_one_object else with_expected_outlines(made)
+    result = made.copy() if of_one_object else with_likely_mattes(made)
     for view in range(1, made.shape[1]):
-        for k in range(0 if of_one_object else len(made)):
-            result[k, view] = in_one_piece(with_height_of(result[k, view], made[k, 0]))
         lend = with_mirrored_colours if view == OPPOSITE else with_rows_of
         result[:, view] = lend(result[:, view], made[:, 0])
+    return result
+
+
+def with_likely_mattes(made: np.ndarray) -> np.ndarray:
+    """Views [keyframe, view, 4, h, w] whose mattes lean on the input's outline, have its height, are in one piece."""
+    result = with_expected_outlines(made)
+    for k, front in enumerate(made[:, 0]):
+        for view in range(1, made.shape[1]):
+            result[k, view] = in_one_piece(with_height_of(result[k, view], front))
     return result
 
 
