@@ -38,6 +38,7 @@ def export(
     preview: Annotated[Path | None, typer.Option(help="Also write this preview video.", show_default=False)] = None,
     sheet: options.SheetOption = None,
     quantize: options.QuantizeOption = False,
+    draco: options.DracoOption = False,
     sparse: options.SparseOption = False,
     config: options.ConfigOption = None,
     set_: options.SetOption = None,
@@ -48,7 +49,8 @@ def export(
     """Write a textured run as one animated GLB, in the input's world frame; or as USD, OBJ or PLY.
 
     With --anim both, OUT.glb holds the morph animation and OUT_skin.glb the bones: in one file, viewers that play
-    every animation would add them up. Vertices and UVs are the same in every format and frame.
+    every animation would add them up. Vertices and UVs are the same in every format and frame (with --draco in another
+    order).
 
     Example: lim export RUN -o out.glb --preview out.mp4
     """
@@ -106,6 +108,7 @@ def _check_output(config: ExportConfig, output: Path) -> None:
     """Raises OutputError if `output` cannot be written in the format, MissingError without the format's library."""
     from lim_cli.cli.preflight import check_glb, check_new_folder, check_writable
     from lim_cli.core.errors import OutputError
+    from lim_cli.export.draco import require_draco
     from lim_cli.export.usd import SUFFIXES, require_usd
     from lim_cli.stages.config import FOLDER_FORMATS
     from lim_cli.stages.export import skin_path
@@ -121,5 +124,7 @@ def _check_output(config: ExportConfig, output: Path) -> None:
         require_usd()
     else:
         check_glb(output)
+        if config.draco:
+            require_draco()
         if config.anim == "both":
             check_glb(skin_path(output))

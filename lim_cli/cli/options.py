@@ -89,6 +89,14 @@ QuantizeOption = Annotated[
         "--quantize", help="The smallest GLB: integer vertices (KHR_mesh_quantization), a skin's faces as a strip."
     ),
 ]
+DracoOption = Annotated[
+    bool,
+    typer.Option(
+        "--draco",
+        help="Compress a skin's mesh (KHR_draco_mesh_compression), for the web: tens of times smaller than morphs. "
+        "Needs pip install 'lim-cli[draco]'.",
+    ),
+]
 SparseOption = Annotated[
     bool, typer.Option("--sparse", help="Store only the vertices that move (sparse accessors) in the GLB.")
 ]

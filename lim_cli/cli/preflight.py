@@ -30,6 +30,7 @@ def check_batch(plan: Plan, settings: Settings) -> None:
         raise OutputError(f"Output {plan.folder} is a file; with several inputs give a folder.")
     check_device(settings.command.device)
     check_mesh(settings)
+    check_draco(settings)
     check_weights(settings, generates=not all(is_posed(job.input_path) for job in plan.mine))
 
 
@@ -44,6 +45,7 @@ def check_job(job: Job, settings: Settings) -> Path:
     """
     check_device(settings.command.device)
     check_mesh(settings)
+    check_draco(settings)
     check_sheet(job.sheet)
     for path in (job.output, job.preview, job.sheet, job.workdir or Path(tempfile.gettempdir()) / "lim"):
         if path is not None:
@@ -121,8 +123,18 @@ def check_mesh(settings: Settings) -> None:
     if command.mesh is None:
         return
     check_mesh_options(Path(command.mesh), command.mesh_align)
-    if export.anim != "morph" or export.quantize or export.sparse:
-        raise ConfigError("Options anim, quantize and sparse are not for a mesh of your own; leave them out with mesh.")
+    if export.changes_glb:
+        raise ConfigError(
+            "Options anim, quantize, draco and sparse are not for a mesh of your own; leave them out with mesh."
+        )
+
+
+def check_draco(settings: Settings) -> None:
+    """Raises MissingError if the result is to be compressed, and that cannot be done here."""
+    if settings.config.export.draco:
+        from lim_cli.export.draco import require_draco
+
+        require_draco()
 
 
 def check_mesh_options(mesh: Path, align: str) -> None:

@@ -67,6 +67,7 @@ def reconstruct(
     vertices: options.VerticesOption = 6_000,
     texture_size: options.TextureSizeOption = 1024,
     quantize: options.QuantizeOption = False,
+    draco: options.DracoOption = False,
     sparse: options.SparseOption = False,
     anim: options.AnimOption = "morph",
     bones: options.BonesOption = 32,

@@ -11,6 +11,7 @@ import pygltflib as gl
 from scipy.spatial.transform import Rotation, Slerp
 
 from lim_cli.core.errors import InputError
+from lim_cli.export.draco import DRACO, read_compressed
 from lim_cli.export.gltf_buffer import read_accessor
 
 REST = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scale": (1.0, 1.0, 1.0)}
@@ -29,6 +30,12 @@ class AnimatedGlb:
     def __init__(self, path: Path) -> None:
         self.document, self.blob = _load(path)
         self._arrays: dict[int, np.ndarray] = {}
+        self._compressed = {
+            accessor: primitive
+            for mesh in self.document.meshes
+            for primitive in mesh.primitives
+            for accessor in _compressed_accessors(primitive)
+        }
         self._channels: dict[tuple[int, str], gl.AnimationSampler] = {}
         if self.document.animations:
             animation = self.document.animations[0]
@@ -53,7 +60,11 @@ class AnimatedGlb:
     def array(self, index: int) -> np.ndarray:
         """An accessor's values [count, component]."""
         if index not in self._arrays:
-            self._arrays[index] = read_accessor(self.document, index, self.blob)
+            primitive = self._compressed.get(index)
+            if primitive is not None:
+                self._arrays |= read_compressed(self.document, primitive, self.blob)
+            else:
+                self._arrays[index] = read_accessor(self.document, index, self.blob)
         return self._arrays[index]
 
     def vertices(self, time: float) -> np.ndarray:
@@ -145,6 +156,14 @@ class AnimatedGlb:
         if path == "rotation":
             return np.asarray(Slerp([0.0, 1.0], Rotation.from_quat(values[end - 1 : end + 1]))(alpha).as_quat())
         return np.asarray((1 - alpha) * values[end - 1] + alpha * values[end])
+
+
+def _compressed_accessors(primitive: gl.Primitive) -> list[int]:
+    """Those whose values Draco holds."""
+    entry = (primitive.extensions or {}).get(DRACO)
+    if entry is None:
+        return []
+    return [primitive.indices, *(getattr(primitive.attributes, name) for name in entry["attributes"])]
 
 
 def _load(path: Path) -> tuple[gl.GLTF2, bytes]:

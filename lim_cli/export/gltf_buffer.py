@@ -90,6 +90,10 @@ class BufferBuilder:
         # pygltflib's default byteOffset of 0 is an error without a buffer view.
         return self._add_accessor(values, sparse=sparse, byteOffset=None, normalized=normalized)
 
+    def add_absent(self, values: np.ndarray, *, bounds: bool, normalized: bool = False) -> int:
+        """An accessor that says what values [count, component] are like, and holds none: an extension does."""
+        return self._add_accessor(values, bounds=bounds, byteOffset=None, normalized=normalized)
+
     def _add_accessor(self, rows: np.ndarray, *, bounds: bool = True, **fields: object) -> int:
         self.accessors.append(
             gl.Accessor(

@@ -12,9 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 import pygltflib as gl
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from lim_cli.export.bone_keys import BoneKeys, bone_keys, played
+from lim_cli.export.draco import add_compressed
 from lim_cli.export.gltf_buffer import BufferBuilder
 from lim_cli.export.gltf_packing import Frame, base_attributes, face_indices, strip_indices, texture_coordinates
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
@@ -34,29 +36,35 @@ def add_skin(
     *,
     name: str,
     frame: Frame,
+    compressed: bool = False,
 ) -> Skinning:
     """Adds mesh, skin, joints and animation to the document; the skin as stored, after rounding and thinning.
 
-    frame: of the stored positions; quantized also stores rotations in 16 bits (32) and faces as a triangle strip.
+    frame: of the stored positions; quantized stores faces as a triangle strip. compressed: the mesh by Draco, in
+    the world's frame. Both also store rotations in 16 bits (32).
+
+    Raises:
+        MissingError: compressed, and DracoPy is not installed.
     """
     track = textured.track
-    stored = frame.pack(skin.rest)
     weights = round_weights(skin.weights, WEIGHT_LEVELS)
-    joints = np.where(weights > 0, skin.joints + 1, 0)  # joint 0 is the root; at most 251 fit a byte
+    joints = np.where(weights > 0, skin.joints + 1, 0).astype(np.uint8)  # joint 0 is the root; at most 251 fit a byte
+    shares, normals = weights.astype(np.uint8), rest_normals(skin, track)
     bones = skin.bones.shape[1]
-
-    attributes = gl.Attributes(
-        **base_attributes(buffer, stored, rest_normals(skin, track), frame),
-        TEXCOORD_0=texture_coordinates(buffer, textured.uv, frame),
-        JOINTS_0=buffer.add_array(joints.astype(np.uint8), target=gl.ARRAY_BUFFER),
-        WEIGHTS_0=buffer.add_array(weights.astype(np.uint8), target=gl.ARRAY_BUFFER, normalized=True),
-    )
-    indices = (strip_indices if frame.quantized else face_indices)(buffer, track.faces, len(skin.rest))
-    mode = gl.TRIANGLE_STRIP if frame.quantized else gl.TRIANGLES
-    primitive = gl.Primitive(attributes=attributes, indices=indices, material=0, mode=mode)
+    if compressed:
+        primitive, placed = add_compressed(
+            buffer, positions=skin.rest, normals=normals, uv=textured.uv, joints=joints, weights=shares,
+            faces=track.faces,
+        )  # fmt: skip
+        rest = placed[cKDTree(placed).query(skin.rest)[1]].astype(np.float64)
+    else:
+        stored = frame.pack(skin.rest)
+        primitive = _primitive(buffer, textured, stored, normals, joints, shares, frame)
+        rest = frame.unpack(stored)
+    primitive.material = 0
 
     centres = bone_centres(skin)
-    keys = _keys(skin, centres, track, quantized=frame.quantized)
+    keys = _keys(skin, centres, track, quantized=frame.quantized or compressed)
     first = len(document.nodes)  # the mesh; then the root, then the bones
     document.nodes.append(gl.Node(name=name, mesh=len(document.meshes), skin=len(document.skins)))
     document.nodes.append(gl.Node(name=f"{name}_root", children=list(range(first + 2, first + 2 + bones))))
@@ -83,12 +91,34 @@ def add_skin(
         document.animations.append(_animation(buffer, track.times - track.times[0], keys, first + 2))
     return replace(
         skin,
-        rest=frame.unpack(stored),
+        rest=rest,
         weights=weights / WEIGHT_LEVELS,
         bones=np.stack(
             [_as_bone(bone, centre, track.times) for bone, centre in zip(keys, centres, strict=True)], axis=1
         ),
     )
+
+
+def _primitive(
+    buffer: BufferBuilder,
+    textured: TexturedTrack,
+    positions: np.ndarray,
+    normals: np.ndarray,
+    joints: np.ndarray,
+    weights: np.ndarray,
+    frame: Frame,
+) -> gl.Primitive:
+    """The mesh as it is, positions packed already."""
+    attributes = gl.Attributes(
+        **base_attributes(buffer, positions, normals, frame),
+        TEXCOORD_0=texture_coordinates(buffer, textured.uv, frame),
+        JOINTS_0=buffer.add_array(joints, target=gl.ARRAY_BUFFER),
+        WEIGHTS_0=buffer.add_array(weights, target=gl.ARRAY_BUFFER, normalized=True),
+    )
+    faces = textured.track.faces
+    indices = (strip_indices if frame.quantized else face_indices)(buffer, faces, len(positions))
+    mode = gl.TRIANGLE_STRIP if frame.quantized else gl.TRIANGLES
+    return gl.Primitive(attributes=attributes, indices=indices, mode=mode)
 
 
 def _keys(skin: Skinning, centres: np.ndarray, track: TrackedMesh, *, quantized: bool) -> list[BoneKeys]:

@@ -13,11 +13,12 @@ import pygltflib as gl
 from PIL import Image
 
 from lim_cli.core.errors import PARSER_ERRORS, InputError
+from lim_cli.export.draco import DRACO, has_draco
 from lim_cli.export.engines import MORPH, SKIN, SPARSE, STRIPS, acceptance
 from lim_cli.export.glb_playback import AnimatedGlb
 from lim_cli.geometry.triangle_strip import strip_faces
 
-COMPRESSION = {"KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_meshopt_compression"}
+COMPRESSION = {DRACO, "EXT_meshopt_compression", "KHR_meshopt_compression"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Motion:
 
 @dataclass(frozen=True)
 class Bytes:
-    """geometry: base vertices and faces. animation: morph targets, joints, weights, bind matrices and keys.
+    """geometry: base vertices and faces, and whatever else Draco compressed with them. animation: morph targets,
+    joints, weights, bind matrices and keys.
 
     texture: pictures. other: JSON and padding.
     """
@@ -54,7 +56,7 @@ class GlbSummary:
     the other; joints: of the skin, its root included. texture_size: (height, width), None without one.
     frame_names: of the targets. sparse: whether sparse accessors are used. interpolation_error: see `ExportInfo`;
     skin_error: rms and max, in parts of the object's size; None where the file does not say.
-    motion: None where the vertices are stored in a compression that is not read here.
+    motion: None where the vertices are stored in a compression that is not read here (Draco is, with DracoPy).
     engines: engine -> feature of the file -> whether it is read there, see `export.engines`.
     """
 
@@ -100,7 +102,7 @@ def _summary(path: Path, glb: AnimatedGlb) -> GlbSummary:
     positions = [document.accessors[p.attributes.POSITION].count for p in primitives]
     used = tuple(document.extensionsUsed or ())
     keys = glb.key_times
-    readable = not COMPRESSION & set(used)
+    readable = not (COMPRESSION - ({DRACO} if has_draco() else set())) & set(used)
     extent = np.ptp(glb.vertices(0.0), axis=0) if readable else np.zeros(3)
     sparse = any(accessor.sparse is not None for accessor in document.accessors)
     targets = sum(len(p.targets or []) for mesh in document.meshes for p in mesh.primitives)
@@ -176,7 +178,9 @@ def _bytes(path: Path, document: gl.GLTF2) -> Bytes:
     for animation in document.animations:
         moving |= {index for sampler in animation.samplers for index in (sampler.input, sampler.output)}
     pictures = {image.bufferView for image in document.images if image.bufferView is not None}
-    geometry_views, animation_views = _views(document, still), _views(document, moving)
+    entries = [(p.extensions or {}).get(DRACO) for mesh in document.meshes for p in mesh.primitives]
+    geometry_views = _views(document, still) | {entry["bufferView"] for entry in entries if entry is not None}
+    animation_views = _views(document, moving)
     sizes = [view.byteLength for view in document.bufferViews]
     geometry = sum(sizes[i] for i in geometry_views)
     animation = sum(sizes[i] for i in animation_views - geometry_views)

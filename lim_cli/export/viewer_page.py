@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lim_cli.core.errors import InputError
 from lim_cli.core.files import atomic_path
+from lim_cli.export.draco import DRACO
 from lim_cli.export.driven_gltf import read_document
 
 FOLDER = Path(__file__).resolve().parent / "viewer"
@@ -22,9 +23,12 @@ MODULES = {
     "three": "three.module.min.js",
     "three/addons/controls/OrbitControls.js": "OrbitControls.js",
     "three/addons/environments/RoomEnvironment.js": "RoomEnvironment.js",
+    "three/addons/loaders/DRACOLoader.js": "DRACOLoader.js",
     "three/addons/loaders/GLTFLoader.js": "GLTFLoader.js",
     "three/addons/utils/BufferGeometryUtils.js": "BufferGeometryUtils.js",
 }
+DECODERS = {"draco_wasm_wrapper.js": "text/javascript", "draco_decoder.wasm": "application/wasm"}
+"""What three.js loads to read Draco; in the page only where a model needs it."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,14 @@ def viewer_page(models: Sequence[ViewedModel]) -> str:
     Raises:
         InputError: a model cannot be read.
     """
-    imports = {name: _data_url(_module(file)) for name, file in MODULES.items()}
+    imports = {name: _data_url(_module(file).encode()) for name, file in MODULES.items()}
+    needed = DECODERS if any(_is_compressed(model.path) for model in models) else {}
+    decoders = {file: _data_url((FOLDER / file).read_bytes(), kind) for file, kind in needed.items()}
     parts = {
         "title": html.escape(", ".join(model.name for model in models)),
         "style": (FOLDER / "style.css").read_text(encoding="utf-8"),
         "imports": json.dumps({"imports": imports}),
+        "decoders": json.dumps(decoders),
         "models": "\n    ".join(_entry(model) for model in models),
         "script": (FOLDER / "viewer.js").read_text(encoding="utf-8"),
     }
@@ -102,5 +109,13 @@ def _module(file: str) -> str:
     return text.replace("'../utils/", "'three/addons/utils/")
 
 
-def _data_url(text: str) -> str:
-    return "data:text/javascript;base64," + base64.b64encode(text.encode()).decode()
+def _data_url(data: bytes, kind: str = "text/javascript") -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _is_compressed(path: Path) -> bool:
+    """Whether a model needs the decoders; of what is no GLB the page will say so."""
+    try:
+        return DRACO in read_document(path)[0].get("extensionsRequired", [])
+    except InputError:
+        return False

@@ -170,7 +170,7 @@ class ExportConfig:
     """name: of the object in the file; None takes the file's own. format: one of `FORMATS`; the rest is for GLB only.
 
     anim: morph, skin or both (then the skin goes to a file of its own, see `stages.export.skin_path`). bones: of a
-    skin, at most. quantize, sparse: see `export.gltf`.
+    skin, at most. quantize, draco, sparse: see `export.gltf`.
     """
 
     name: str | None = None
@@ -178,6 +178,7 @@ class ExportConfig:
     anim: str = "morph"
     bones: int = 32
     quantize: bool = False
+    draco: bool = False
     sparse: bool = False
 
     def __post_init__(self) -> None:
@@ -185,8 +186,19 @@ class ExportConfig:
             raise ConfigError(f"Option format must be one of {', '.join(FORMATS)}, got {self.format!r}.")
         if self.anim not in ANIMATIONS:
             raise ConfigError(f"Option anim must be one of {', '.join(ANIMATIONS)}, got {self.anim!r}.")
-        if self.format != "glb" and (self.anim != "morph" or self.quantize or self.sparse):
-            raise ConfigError(f"Options anim, quantize and sparse are for GLB, not for {self.format}; leave them out.")
+        if self.format != "glb" and self.changes_glb:
+            raise ConfigError(
+                f"Options anim, quantize, draco and sparse are for GLB, not for {self.format}; leave them out."
+            )
+        if self.draco and self.anim == "morph":
+            raise ConfigError("Option draco compresses skins; add anim=skin or anim=both, or leave it out.")
+        if self.draco and self.quantize:
+            raise ConfigError("Options draco and quantize both make integers of a skin's mesh; leave one out.")
+
+    @property
+    def changes_glb(self) -> bool:
+        """Whether any option asks for another GLB than the usual one."""
+        return self.anim != "morph" or self.quantize or self.draco or self.sparse
 
 
 @dataclass(frozen=True)
@@ -296,6 +308,7 @@ OPTION_PATHS: dict[str, tuple[str, ...]] = {
     "anim": ("export.anim",),
     "bones": ("export.bones",),
     "quantize": ("export.quantize",),
+    "draco": ("export.draco",),
     "sparse": ("export.sparse",),
 }
 """The short names of the command line -> where the value goes."""

@@ -55,7 +55,7 @@ def run(texture: TextureArtifact, views: ViewsArtifact, config: ExportConfig, ou
     output: a file; an empty folder for the formats of `stages.config.FOLDER_FORMATS`.
 
     Raises:
-        OutputError: it cannot be written. MissingError: the format needs a library that is not installed.
+        OutputError: it cannot be written. MissingError: the format or an option needs a library that is not installed.
         NumericalError: a vertex lies at infinity in the user's world.
     """
     textured = in_world(texture.textured, views.world_from_model)
@@ -88,6 +88,7 @@ def _write_glbs(textured: TexturedTrack, config: ExportConfig, output: Path) -> 
             motion=motion,
             bones=config.bones,
             quantize=config.quantize,
+            draco=config.draco and motion == "skin",
             sparse=config.sparse,
         )
 

@@ -71,6 +71,21 @@ def test_one_skin(lim: Lim, textured_run: Path, tmp_path: Path, capsys: pytest.C
     assert "KHR_mesh_quantization: not up to" in godot
 
 
+def test_a_compressed_skin_beside_morphs_as_they_were(
+    lim: Lim, textured_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lim("export", textured_run, "-o", tmp_path / "a.glb", "--anim", "both", "--bones", 6, "--draco")
+    assert (tmp_path / "a.glb").read_bytes() == (textured_run.parent / "a.glb").read_bytes()
+    plain, packed = (lim("inspect", folder / "a_skin.glb") for folder in (textured_run.parent, tmp_path))
+    assert packed["extensions"] == ["KHR_draco_mesh_compression"]
+    assert packed["bytes"]["geometry"] < 0.5 * plain["bytes"]["geometry"]
+    assert packed["skin_error"]["rms"] == pytest.approx(plain["skin_error"]["rms"], abs=1e-4)
+    assert packed["motion"]["max_displacement"] == pytest.approx(plain["motion"]["max_displacement"], abs=1e-3)
+    capsys.readouterr()
+    assert run(["inspect", str(tmp_path / "a_skin.glb")]) == 0
+    assert "KHR_draco_mesh_compression: with DRACOLoader" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("format_", ["obj", "ply"])
 def test_sequences_match_the_glb(lim: Lim, textured_run: Path, tmp_path: Path, format_: str) -> None:
     lim("export", textured_run, "-o", tmp_path / "frames", "--format", format_)
@@ -107,6 +122,8 @@ def test_usd_is_told_by_the_ending(lim: Lim, textured_run: Path, tmp_path: Path)
         (["-o", "a.glb", "--anim", "dance"], 2, "morph, skin, both"),
         (["-o", "a.glb", "--bones", "251"], 2, "250"),
         (["-o", "a.usdz", "--anim", "skin"], 2, "for GLB"),
+        (["-o", "a.glb", "--draco"], 2, "anim=skin"),
+        (["-o", "a.glb", "--anim", "skin", "--draco", "--quantize"], 2, "leave one out"),
         (["-o", "a.ply", "--format", "ply"], 2, "folder"),
         (["-o", "a.glb", "--format", "usd"], 2, ".usdz"),
         (["-o", "a.glb", "--format", "fbx"], 2, "glb, usd, obj, ply"),
@@ -129,12 +146,24 @@ def test_refusals(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_usd_core(
-    textured_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("module", "arguments", "says"),
+    [("pxr", ["a.usdz"], "lim-cli[usd]"), ("DracoPy", ["a.glb", "--anim", "both", "--draco"], "lim-cli[draco]")],
+)
+def test_without_the_library_it_says_what_to_install(
+    textured_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    module: str,
+    arguments: list[str],
+    says: str,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pxr", None)
-    assert run(["export", str(textured_run), "-o", str(tmp_path / "a.usdz")]) == 3
-    assert "usd-core" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)
+    assert run(["export", str(textured_run), "-o", *arguments]) == 3
+    assert says in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_glb_is_a_user_error(textured_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,6 +111,7 @@ def test_a_batch_skips_no_clip_whose_mesh_or_sheet_changed(tmp_path: Path, tiny_
         ["--mesh", "user.glb", "--mesh-frame", "-1"],
         ["--mesh", "user.glb", "--anim", "skin"],
         ["--mesh", "user.glb", "--quantize"],
+        ["--mesh", "user.glb", "--anim", "skin", "--draco"],
         ["--sheet", "sheet.jpg"],
         ["--sheet", "folder.png"],
     ],

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bending_bar import bar_mesh, bend, bending_bar, checker, curvature_at
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from lim_cli.core.errors import InputError, MissingError
+from lim_cli.export.draco import DRACO
 from lim_cli.export.glb_playback import AnimatedGlb
 from lim_cli.export.gltf import write_glb
 from lim_cli.export.gltf_skin import bone_centres, bone_motion, rest_normals, round_weights
@@ -20,13 +24,14 @@ from lim_cli.geometry.uv_atlas import unwrap
 ATLAS = unwrap(bar_mesh(), 128)
 
 
-@pytest.mark.parametrize("options", [{}, {"quantize": True}], ids=["floats", "quantized"])
+@pytest.mark.parametrize("options", [{}, {"quantize": True}, {"draco": True}], ids=["floats", "quantized", "draco"])
 def test_the_stated_error_is_the_files_error(tmp_path: Path, options: dict) -> None:
     textured = bending_bar(*ATLAS, frames=12)
     info = write_glb(tmp_path / "bar.glb", textured, motion="skin", bones=8, **options)
     glb, track = AnimatedGlb(info.path), textured.track
+    frames = track.vertices[:, order_of(glb, textured)]
     distances = np.stack(
-        [np.linalg.norm(glb.vertices(t) - truth, axis=1) for t, truth in zip(track.times, track.vertices, strict=True)]
+        [np.linalg.norm(glb.vertices(t) - truth, axis=1) for t, truth in zip(track.times, frames, strict=True)]
     )
     assert info.skin_error is not None
     size = object_size(track.vertices)
@@ -37,6 +42,78 @@ def test_the_stated_error_is_the_files_error(tmp_path: Path, options: dict) -> N
     summary = inspect_glb(info.path)
     assert summary.skin_error == {"rms": info.skin_error.rms, "max": info.skin_error.max}
     assert (summary.frames, summary.joints, summary.targets) == (12, 9, 0)
+
+
+def order_of(glb: AnimatedGlb, textured: TexturedTrack) -> np.ndarray:
+    """Which vertex of the track each vertex of the file is, told by its place in the texture."""
+    uv = glb.array(glb.document.meshes[0].primitives[0].attributes.TEXCOORD_0)
+    distance, nearest = cKDTree(textured.uv).query(uv)
+    assert distance.max() < 1e-4
+    assert len(np.unique(nearest)) == len(textured.uv)
+    return nearest
+
+
+def test_draco_keeps_the_mesh_and_all_that_moves_it(tmp_path: Path) -> None:
+    textured = bending_bar(*ATLAS, frames=6)
+    files = {}
+    for draco in (False, True):
+        info = write_glb(tmp_path / f"{draco}.glb", textured, motion="skin", bones=5, draco=draco)
+        files[draco] = AnimatedGlb(info.path)
+    plain, packed = files[False], files[True]
+    (mine,), (theirs,) = (glb.document.meshes[0].primitives for glb in (plain, packed))
+    assert packed.document.extensionsRequired == [DRACO]
+    order = order_of(packed, textured)
+    exact = {"JOINTS_0": 0, "WEIGHTS_0": 0}
+    for name, tolerance in ({"POSITION": 1e-4, "NORMAL": 5e-3, "TEXCOORD_0": 5e-5} | exact).items():
+        kept = plain.array(getattr(mine.attributes, name))[order]
+        np.testing.assert_allclose(packed.array(getattr(theirs.attributes, name)), kept, atol=tolerance)
+    faces = order[packed.array(theirs.indices).reshape(-1, 3)], plain.array(mine.indices).reshape(-1, 3)
+    turned = [np.take_along_axis(f, (f.argmin(1)[:, None] + np.arange(3)) % 3, 1) for f in faces]  # keeps the winding
+    np.testing.assert_array_equal(*[f[np.lexsort(f.T)] for f in turned])
+
+
+def test_draco_is_a_third_of_what_integers_take(tmp_path: Path) -> None:
+    bar = bar_mesh(120)
+    track = TrackedMesh(
+        np.stack([bend(bar.vertices, curvature_at(n / 30)) for n in range(8)]), bar.faces, np.arange(8) / 30
+    )
+    textured = TexturedTrack(track, bar.vertices[:, :2] / 4 + 0.5, checker(64))
+    kinds: dict[str, dict] = {"morph": {"motion": "morph"}, "quantized": {"quantize": True}, "draco": {"draco": True}}
+    sizes = {}
+    for name, options in kinds.items():
+        write_glb(tmp_path / f"{name}.glb", textured, **{"motion": "skin", "bones": 8, **options})
+        told = inspect_glb(tmp_path / f"{name}.glb").bytes
+        sizes[name] = told.geometry + told.animation
+    assert sizes["draco"] < 0.4 * sizes["quantized"]
+    assert sizes["morph"] > 20 * sizes["draco"]
+
+
+def test_without_dracopy_it_is_said_and_nothing_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    textured = bending_bar(*ATLAS, frames=3)
+    write_glb(tmp_path / "bar.glb", textured, motion="skin", draco=True)
+    monkeypatch.setitem(sys.modules, "DracoPy", None)
+    with pytest.raises(MissingError, match=r"lim-cli\[draco\]"):
+        write_glb(tmp_path / "other.glb", textured, motion="skin", draco=True)
+    assert not (tmp_path / "other.glb").exists()
+    told = inspect_glb(tmp_path / "bar.glb")
+    assert told.motion is None
+    assert told.extensions == (DRACO,)
+
+
+def test_a_damaged_compressed_mesh_is_an_input_error(tmp_path: Path) -> None:
+    write_glb(tmp_path / "bar.glb", bending_bar(*ATLAS, frames=3), motion="skin", draco=True)
+    data = bytearray((tmp_path / "bar.glb").read_bytes())
+    start = data.index(b"DRACO")
+    data[start + 20 : start + 60] = bytes(40)
+    (tmp_path / "bad.glb").write_bytes(data)
+    with pytest.raises(InputError, match="damaged"):
+        inspect_glb(tmp_path / "bad.glb")
+
+
+@pytest.mark.parametrize("options", [{"motion": "morph"}, {"motion": "skin", "quantize": True}])
+def test_draco_is_for_skins_alone(tmp_path: Path, options: dict) -> None:
+    with pytest.raises(ValueError, match="draco"):
+        write_glb(tmp_path / "bar.glb", bending_bar(*ATLAS, frames=3), draco=True, **options)
 
 
 def test_structure(tmp_path: Path) -> None:

@@ -15,7 +15,15 @@ from bending_bar import bar_mesh, bending_bar
 
 from lim_cli.core.errors import InputError, OutputError
 from lim_cli.export.gltf import write_glb
-from lim_cli.export.viewer_page import FOLDER, MODULES, ViewedModel, check_viewable, viewer_page, write_viewer_page
+from lim_cli.export.viewer_page import (
+    DECODERS,
+    FOLDER,
+    MODULES,
+    ViewedModel,
+    check_viewable,
+    viewer_page,
+    write_viewer_page,
+)
 from lim_cli.export.viewer_server import ViewerServer
 from lim_cli.geometry.uv_atlas import unwrap
 
@@ -104,9 +112,20 @@ def test_one_page_holds_everything(glb: Path, tmp_path: Path) -> None:
             assert wanted in imports  # all that a module asks for is in the page
 
 
+def test_decoders_are_in_the_page_of_a_compressed_model_alone(glb: Path, tmp_path: Path) -> None:
+    compressed = tmp_path / "skin.glb"
+    write_glb(compressed, bending_bar(*unwrap(bar_mesh(), 64), frames=3), motion="skin", bones=3, draco=True)
+    for path, wanted in ((glb, {}), (compressed, {file: (FOLDER / file).read_bytes() for file in DECODERS})):
+        page = viewer_page([ViewedModel(path.name, path)])
+        (text,) = re.findall(r'id="decoders" type="application/json">(.*?)</script>', page, re.DOTALL)
+        found = {file: base64.b64decode(url.partition(",")[2]) for file, url in json.loads(text).items()}
+        assert found == wanted
+
+
 def test_what_ships_is_small_and_has_its_licence() -> None:
     assert sum(file.stat().st_size for file in FOLDER.iterdir()) < 1_500_000
     assert "MIT" in (FOLDER / "LICENSE.three").read_text()
+    assert "Apache License" in (FOLDER / "LICENSE.draco").read_text()
 
 
 def test_only_glb_files_are_shown(glb: Path, tmp_path: Path) -> None:

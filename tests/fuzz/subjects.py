@@ -161,6 +161,9 @@ def meshes() -> list[Subject]:
     def sparse(folder: Path) -> None:
         write_glb(folder / "sparse.glb", _textured(), quantize=True, sparse=True)
 
+    def compressed(folder: Path) -> None:
+        write_glb(folder / "draco.glb", _textured(), motion="skin", bones=2, draco=True)
+
     def text(folder: Path) -> None:
         everything(folder / "rigged.glb")
         document = gl.GLTF2().load_binary(str(folder / "rigged.glb"))
@@ -183,6 +186,7 @@ def meshes() -> list[Subject]:
         whole_folder("sparse_glb", sparse, lambda f: _play(f / "sparse.glb")),
         whole_folder("inspect_glb", textured, lambda f: inspect_glb(f / "track.glb")),
         whole_folder("inspect_sparse_glb", sparse, lambda f: inspect_glb(f / "sparse.glb")),
+        whole_folder("inspect_draco_glb", compressed, lambda f: inspect_glb(f / "draco.glb")),
         whole_folder("asset_pack", pack, read_pack),
     ]
 

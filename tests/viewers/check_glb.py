@@ -52,7 +52,12 @@ def is_available(viewer: str) -> bool:
 def cannot_read(viewer: str, glb: AnimatedGlb) -> str | None:
     """What of a file the viewer is known not to read; None where it should read all."""
     document = glb.document
+    compressed = "KHR_draco_mesh_compression" in (document.extensionsUsed or [])
+    if viewer == "blender" and compressed:
+        return "Debian's Blender and PyPI's bpy come without Blender's Draco library"
     if viewer == "godot":
+        if compressed:
+            return "Godot 3 knows no Draco"
         if "KHR_mesh_quantization" in (document.extensionsUsed or []):
             return "Godot 3 knows no KHR_mesh_quantization"
         if any(accessor.sparse is not None for accessor in document.accessors):

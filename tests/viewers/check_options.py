@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 sys.path.append(str(Path(__file__).resolve().parent))
 
@@ -36,6 +37,7 @@ OPTIONS = {
     "morph --quantize --sparse": ["--quantize", "--sparse"],
     "skin": ["--anim", "skin"],
     "skin --quantize": ["--anim", "skin", "--quantize"],
+    "skin --draco": ["--anim", "skin", "--draco"],
 }
 MOST = {"morph": 1e-4, "quantize": 1e-3, "skin": 5e-3}
 """Of playback against the traced mesh: the largest distance; of a skin the root mean square."""
@@ -122,6 +124,9 @@ def from_track(option: str, path: Path, track: TexturedTrack) -> tuple[str, bool
     if option == "--mesh":
         return "-", True
     glb, vertices = AnimatedGlb(path), track.track.vertices
+    if "draco" in option:  # in an order of its own
+        uv = glb.array(glb.document.meshes[0].primitives[0].attributes.TEXCOORD_0)
+        vertices = vertices[:, cKDTree(track.uv).query(uv)[1]]
     size = object_size(vertices)
     times = track.track.times - track.track.times[0]
     # A key's time is float32: just before it, the last part is still shown.

@@ -48,6 +48,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]
     write_glb(folder / "parts_quantized_sparse.glb", half_resting(bar), max_targets=4, quantize=True, sparse=True)
     write_glb(folder / "skin.glb", bar, motion="skin", bones=8)
     write_glb(folder / "skin_quantized.glb", bar, motion="skin", bones=8, quantize=True)
+    write_glb(folder / "skin_draco.glb", bar, motion="skin", bones=8, draco=True)
     write_glb(folder / "skin_one_frame.glb", bending_bar(*unwrap(bar_mesh(), 256), frames=1), motion="skin")
     files = [str(path) for path in sorted(folder.glob("*.glb"))]
     environment = os.environ | {"PYTHONPATH": str(HERE.parent.parent)}
@@ -59,13 +60,13 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("viewer", "files"), [("validator", 13), ("three", 13), ("blender", 13), ("godot", 6), ("trimesh", 7)]
+    ("viewer", "files"), [("validator", 14), ("three", 14), ("blender", 13), ("godot", 6), ("trimesh", 7)]
 )
 def test_viewer_agrees(reports: list[dict[str, object]], viewer: str, files: int) -> None:
     mine = [report for report in reports if report["viewer"] == viewer]
     if any("skipped" in report for report in mine):
         pytest.skip(f"{viewer} is not installed")
     read = [report for report in mine if "cannot_read" not in report]
-    assert len(mine) == 13
+    assert len(mine) == 14
     assert len(read) == files
     assert [report for report in read if not report["ok"]] == []

@@ -11,7 +11,7 @@ import { chromium } from "playwright-core";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const jobs = JSON.parse(fs.readFileSync(process.argv[2]));
-const kinds = { ".html": "text/html", ".js": "text/javascript", ".glb": "model/gltf-binary" };
+const kinds = { ".html": "text/html", ".js": "text/javascript", ".wasm": "application/wasm", ".glb": "model/gltf-binary" };
 
 const server = http.createServer((request, response) => {
   const name = request.url.split("?")[0];

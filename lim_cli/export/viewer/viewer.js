@@ -3,6 +3,7 @@
 import * as THREE from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 import { RoomEnvironment } from "three/addons/environments/RoomEnvironment.js";
+import { DRACOLoader } from "three/addons/loaders/DRACOLoader.js";
 import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
 
 const element = (id) => document.getElementById(id);
@@ -24,6 +25,11 @@ const state = { root: null, mixer: null, action: null, clips: [], keys: [0], dur
 
 // Files
 
+const decoders = JSON.parse(element("decoders").textContent);
+const files = new THREE.LoadingManager();
+files.setURLModifier((url) => decoders[url] ?? url);
+const loader = new GLTFLoader(files).setDRACOLoader(new DRACOLoader(files).setWorkerLimit(1));
+
 async function bytesOf(entry) {
   if (!entry.dataset.url) return Uint8Array.from(atob(entry.textContent.trim()), (c) => c.charCodeAt(0)).buffer;
   const answer = await fetch(entry.dataset.url);
@@ -35,7 +41,7 @@ async function load(number) {
   const entry = models[number];
   say("Loading ...");
   try {
-    const gltf = await new GLTFLoader().parseAsync(await bytesOf(entry), "");
+    const gltf = await loader.parseAsync(await bytesOf(entry), "");
     if (state.root) discard(state.root);
     state.root = gltf.scene;
     scene.add(state.root);
