@@ -78,6 +78,10 @@ class PosedObject(Protocol):
         """
         ...
 
+    def inside(self, points: np.ndarray) -> np.ndarray:
+        """Whether each of points [N, 3] float32 is within the object: bool [N]."""
+        ...
+
     def sample_volume(
         self, rng: np.random.Generator, count: int, surface_count: int, light: Light, reference: PosedObject
     ) -> VolumeSamples:

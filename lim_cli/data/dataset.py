@@ -17,7 +17,7 @@ _SPLITS = {"train": 1, "eval": 2}
 
 
 class Spec(Protocol):
-    """What a sample is made of: `SampleSpec` or `CameraSpec`."""
+    """What a sample is made of: `SampleSpec`, `FrustumSpec` or `CameraSpec`."""
 
     def draw(self, source: AnimatedObject, rng: np.random.Generator) -> dict[str, np.ndarray]: ...
 

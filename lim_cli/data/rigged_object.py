@@ -195,6 +195,10 @@ class RiggedPose:
         rgba = np.concatenate([rgb, mask[:, None]], 1).reshape(height, width, 4)
         return rgba, depth.reshape(height, width), canonical.reshape(height, width, 3)
 
+    def inside(self, points: np.ndarray) -> np.ndarray:
+        """Whether no ray gets away from each of points [N, 3]: bool [N]."""
+        return ~outside(self.mesh, points, self.vertices.min(0), self.vertices.max(0))
+
     def sample_volume(
         self, rng: np.random.Generator, count: int, surface_count: int, light: Light, reference: PosedObject
     ) -> VolumeSamples:

@@ -18,9 +18,6 @@ _SAMPLES = 40
 _OPACITY = 0.3
 _COLOUR = 2.0
 _POINTS = 1.0
-_NEAR_SURFACE = 2 / 3
-_NEAR_WEIGHT = 0.01
-"""Of the first two thirds of the points, which were drawn near the surface, where half of space is inside."""
 _BACKGROUND = 0.3
 _RECOLOURED = 0.3
 
@@ -30,14 +27,14 @@ def volume_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Whether points are inside (cross-entropy), and opacity (cross-entropy) and colour (squared) of random rays of
 
-    views 1.., rendered from view 0's volume. Points are weighted as if drawn evenly, so that densities come out as odds
-    (`likeliest_solid` decides by them). Rays alone leave open for long where along a ray something stands, and
+    views 1.., rendered from view 0's volume. Points lie evenly behind the picture's matte, so that densities come out
+    as odds (`likeliest_solid` decides by them). Rays alone leave open for long where along a ray something stands, and
     what they want of densities under doubt is less: many small odds along a ray add up to an opaque pixel.
 
     Args:
         batch: `images` uint8 [batch, view, 4, height, width], straight alpha, of level views an equal angle apart;
             `world_from_camera` [batch, view, 4, 4]; `intrinsics` [batch, view, 4]; `points` [batch, point, 3];
-            `sdf` [batch, point], negative inside.
+            `inside` bool [batch, point].
         varied: whether half of the samples are mirrored and some have their colour channels exchanged.
     """
     images, points = encode_pixels(batch["images"].float() / 255), batch["points"].float()
@@ -90,14 +87,11 @@ def _against_truth(
     colour_loss = ((colour - wanted[..., :3]).square().sum(-1) * weight).mean()
 
     # 3. Whether points in front of and behind each other are within the object
-    density, _, matte_there = read(volume, images[:, 0, 3], first, points)
+    density, _, matte_there = read(volume[:, :1], images[:, 0, 3], first, points)
     filled = 1 - torch.exp(-density.float() * THICKNESS)
-    asked = (matte_there > 0.5) & (points.norm(dim=-1) < 1)
-    inside = (batch["sdf"] < 0).float()
-    wrong = F.binary_cross_entropy(filled.clamp(1e-3, 1 - 1e-3), inside, reduction="none")
-    near_count = int(_NEAR_SURFACE * points.shape[1])
-    evenly = (asked * torch.where(torch.arange(points.shape[1], device=device) < near_count, _NEAR_WEIGHT, 1.0)).float()
-    points_loss = (wrong * evenly).sum() / evenly.sum().clamp_min(1)
+    asked = ((matte_there > 0.5) & (points.norm(dim=-1) < 1)).float()
+    wrong = F.binary_cross_entropy(filled.clamp(1e-3, 1 - 1e-3), batch["inside"].float(), reduction="none")
+    points_loss = (wrong * asked).sum() / asked.sum().clamp_min(1)
 
     with torch.no_grad():
         common, either = torch.minimum(opacity, matte).sum(1), torch.maximum(opacity, matte).sum(1)

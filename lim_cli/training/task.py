@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import ConfigError
 from lim_cli.data.camera_samples import CameraSpec
+from lim_cli.data.frustum_samples import FrustumSpec
 from lim_cli.data.samples import SampleSpec
 from lim_cli.metrics.perceptual import Lpips
 from lim_cli.models.lim import LIM
@@ -35,7 +36,7 @@ class Task(nn.Module):
     """forward(batch, generator) -> (loss, metrics); `model` is what is saved, `plain` its configuration."""
 
     model: nn.Module
-    spec: SampleSpec | CameraSpec
+    spec: SampleSpec | CameraSpec | FrustumSpec
     plain: dict[str, Any]
 
     def __init__(self, config: TrainConfig) -> None:

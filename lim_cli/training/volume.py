@@ -8,16 +8,13 @@ import torch
 from torch import Tensor
 
 from lim_cli.core.config import to_plain
-from lim_cli.data.samples import SampleSpec
+from lim_cli.data.frustum_samples import FrustumSpec
 from lim_cli.diffusion.configs import VOLUME_PRESETS
 from lim_cli.diffusion.frustum_volume import FrustumVolume
 from lim_cli.diffusion.volume_loss import volume_loss
 from lim_cli.models.checkpoints import read_tensors
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.task import Batch, Task
-
-_FEWEST = 4
-"""Of labels that are not looked at."""
 
 
 class VolumeTask(Task):
@@ -32,8 +29,7 @@ class VolumeTask(Task):
         if config.initial is not None:
             self.model.load_state_dict(read_tensors(Path(config.initial)))
         self.plain = to_plain(options)
-        self.spec = SampleSpec(size=options.image_size, rays=_FEWEST, points=config.points, surface=_FEWEST, mono=True)
+        self.spec = FrustumSpec(options.image_size, config.points)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        single = {**batch, "images": batch["views"][:, 0], **{name: batch[name][:, 0] for name in ("points", "sdf")}}
-        return volume_loss(self.model, single, generator, varied=self.training)
+        return volume_loss(self.model, batch, generator, varied=self.training)

@@ -88,7 +88,7 @@ def test_it_learns_what_a_scene_looks_like_from_the_side(
 ) -> None:
     clip = moving_balls(batch=2, time=1, size=SIZE)
     beyond = torch.full((2, 1, 3), 2.0)  # outside the unit ball: of no account
-    batch = {**clip, "images": clip["images"][:, 0], "points": beyond, "sdf": torch.ones(2, 1)}
+    batch = {**clip, "images": clip["images"][:, 0], "points": beyond, "inside": torch.zeros(2, 1, dtype=torch.bool)}
     found = _learned(network, batch)
     assert all(metrics["points"] == 0 for metrics in found)
     assert sum(float(metrics["overlap"]) for metrics in found[-5:]) / 5 > float(found[0]["overlap"]) + 0.2
@@ -99,7 +99,7 @@ def test_points_tell_it_where_along_a_ray_things_are(
 ) -> None:
     clip = moving_balls(batch=2, time=1, size=SIZE)
     points = torch.rand(2, 2000, 3, generator=torch.Generator().manual_seed(3)) * 2 - 1
-    batch = {**clip, "images": clip["images"][:, 0], "points": points, "sdf": points[..., 2] - 0.1}
+    batch = {**clip, "images": clip["images"][:, 0], "points": points, "inside": points[..., 2] < 0.1}
     found = _learned(network, batch)
     assert float(found[-1]["points"]) < 0.6 * float(found[0]["points"])
 

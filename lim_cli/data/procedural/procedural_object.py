@@ -94,6 +94,10 @@ class ProceduralPose:
         distances: np.ndarray = signed_distances(self.parts, np.ascontiguousarray(points, np.float32))
         return distances
 
+    def inside(self, points: np.ndarray) -> np.ndarray:
+        within: np.ndarray = self.sdf(points) < 0
+        return within
+
     def describe(
         self, points: np.ndarray, reference: PosedObject, light: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
