@@ -80,10 +80,13 @@ class Room:
         step = (end - start) / PLACES
         place = torch.arange(PLACES, device=origins.device)
         lengths = start[:, None] + step[:, None] * (place + 0.5)
-        points = origins[:, None] + directions[:, None] * lengths[..., None]
-        cell = ((points + 1) * (0.5 * (_GRID - 1))).round().long().clamp(0, _GRID - 1).unbind(-1)
-        inside = self.full[cell] & (step > 0)[:, None]
-        opaque = torch.cumsum(self.solid[cell] * step[:, None], 1) > _OPAQUE
+        cell = torch.zeros(lengths.shape, dtype=torch.int32, device=lengths.device)
+        for axis in range(3):
+            along = torch.addcmul(origins[:, axis, None], directions[:, axis, None], lengths)
+            cell = cell * _GRID + ((along + 1) * (0.5 * (_GRID - 1))).round_().clamp_(0, _GRID - 1).int()
+        cell = cell.flatten()
+        inside = self.full.flatten()[cell].view(lengths.shape) & (step > 0)[:, None]
+        opaque = torch.cumsum(self.solid.flatten()[cell].view(lengths.shape) * step[:, None], 1) > _OPAQUE
         first = torch.where(inside, place, PLACES).amin(1)
         last = torch.where(inside, place, -1).amax(1)
         shut = torch.where(opaque, place, PLACES).amin(1)
