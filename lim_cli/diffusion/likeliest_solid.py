@@ -15,7 +15,7 @@ from lim_cli.core.camera import Cameras, project
 from lim_cli.core.rays import camera_rays
 from lim_cli.diffusion.frustum_volume import THICKNESS, density_of, march
 
-LEVEL = 0.25
+LEVEL = 0.3
 """Odds from which a place counts as filled: below one half, for of a thin part every single place is doubtful."""
 LEAST = 0.9
 """Of a column's largest odds: there it counts in any case, since what the picture shows is somewhere; but no column is
