@@ -106,9 +106,8 @@ def _format_of(output: Path) -> str:
 
 def _check_output(config: ExportConfig, output: Path) -> None:
     """Raises OutputError if `output` cannot be written in the format, MissingError without the format's library."""
-    from lim_cli.cli.preflight import check_glb, check_new_folder, check_writable
+    from lim_cli.cli.preflight import check_draco, check_glb, check_new_folder, check_writable
     from lim_cli.core.errors import OutputError
-    from lim_cli.export.draco import require_draco
     from lim_cli.export.usd import SUFFIXES, require_usd
     from lim_cli.stages.config import FOLDER_FORMATS
     from lim_cli.stages.export import skin_path
@@ -124,7 +123,6 @@ def _check_output(config: ExportConfig, output: Path) -> None:
         require_usd()
     else:
         check_glb(output)
-        if config.draco:
-            require_draco()
+        check_draco(config)
         if config.anim == "both":
             check_glb(skin_path(output))

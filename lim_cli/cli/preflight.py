@@ -14,7 +14,7 @@ from lim_cli.core.errors import ConfigError, InputError, OutputError, WeightsErr
 
 if TYPE_CHECKING:
     from lim_cli.cli.settings import Settings
-    from lim_cli.stages.config import ReconstructConfig
+    from lim_cli.stages.config import ExportConfig, ReconstructConfig
 
 MODELS = ("lrm", "lim", "canonical_lrm", "canonical_lim")
 FILE_SUFFIXES = (".glb", ".mp4", ".mov", ".m4v", ".gif", ".png")
@@ -30,7 +30,7 @@ def check_batch(plan: Plan, settings: Settings) -> None:
         raise OutputError(f"Output {plan.folder} is a file; with several inputs give a folder.")
     check_device(settings.command.device)
     check_mesh(settings)
-    check_draco(settings)
+    check_draco(settings.config.export)
     check_weights(settings, generates=not all(is_posed(job.input_path) for job in plan.mine))
 
 
@@ -45,7 +45,7 @@ def check_job(job: Job, settings: Settings) -> Path:
     """
     check_device(settings.command.device)
     check_mesh(settings)
-    check_draco(settings)
+    check_draco(settings.config.export)
     check_sheet(job.sheet)
     for path in (job.output, job.preview, job.sheet, job.workdir or Path(tempfile.gettempdir()) / "lim"):
         if path is not None:
@@ -129,9 +129,9 @@ def check_mesh(settings: Settings) -> None:
         )
 
 
-def check_draco(settings: Settings) -> None:
+def check_draco(export: ExportConfig) -> None:
     """Raises MissingError if the result is to be compressed, and that cannot be done here."""
-    if settings.config.export.draco:
+    if export.draco:
         from lim_cli.export.draco import require_draco
 
         require_draco()

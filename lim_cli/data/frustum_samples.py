@@ -16,6 +16,7 @@ import numpy as np
 from lim_cli.core.errors import ConfigError
 from lim_cli.data.animated_object import AnimatedObject
 from lim_cli.data.rigs import Rig, mono_rig, random_light
+from lim_cli.data.samples import as_bytes, rays_through
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class FrustumSpec:
         rgba = np.stack([posed.render(pose, lens, rig.size, light, posed)[0] for pose, lens in views])
         points = self._behind(rgba[0, ..., 3], rig, rng)
         return {
-            "images": np.moveaxis(np.clip(rgba * 255 + 0.5, 0, 255).astype(np.uint8), -1, 1),
+            "images": as_bytes(np.moveaxis(rgba, -1, 1)),
             "world_from_camera": rig.world_from_camera,
             "intrinsics": rig.intrinsics,
             "points": points,
@@ -52,11 +53,9 @@ class FrustumSpec:
         if not len(opaque):  # an object can be thinner than a pixel
             opaque = np.argwhere(alpha >= 0)
         picked = opaque[rng.integers(len(opaque), size=self.points)][:, ::-1] + rng.uniform(size=(self.points, 2))
-        pose, lens = rig.world_from_camera[0].astype(np.float64), rig.intrinsics[0]
-        local = np.concatenate([(picked - lens[2:]) / lens[:2], np.ones((self.points, 1))], 1)
-        directions = local @ pose[:3, :3].T / np.linalg.norm(local, axis=1, keepdims=True)
-        nearest = -directions @ pose[:3, 3]  # to the origin
-        half = np.sqrt(np.clip(1 - np.square(pose[:3, 3]).sum() + np.square(nearest), 0, None))
+        origins, directions = rays_through(picked, np.zeros(self.points, int), rig)
+        nearest = -(origins * directions).sum(1)  # to the middle of the ball
+        half = np.sqrt(np.clip(1 - np.square(origins).sum(1) + np.square(nearest), 0, None))
         reach = nearest + half * rng.uniform(-1, 1, self.points)
-        points: np.ndarray = (pose[:3, 3] + directions * reach[:, None]).astype(np.float32)
+        points: np.ndarray = (origins + directions * reach[:, None]).astype(np.float32)
         return points

@@ -212,7 +212,7 @@ class RiggedPose:
         uniform = rng.uniform(-1, 1, (count - near_count, 3)).astype(np.float32)
         points = np.concatenate([np.clip(near, -1, 1), uniform])
         # 2. Sign by visibility, size by the nearest triangles.
-        free = outside(self.mesh, points, self.vertices.min(0), self.vertices.max(0))
+        inside = self.inside(points)
         distance = distance_to_surface(points, drawn, self.vertices[self.faces])
         # 3. What the visible surface looks like and where it is in the reference pose.
         few = len(drawn.face) < surface_count
@@ -220,7 +220,7 @@ class RiggedPose:
         face, bary = drawn.face[chosen], drawn.bary[chosen]
         return VolumeSamples(
             points=points,
-            sdf=np.where(free, distance, -distance).astype(np.float32),
+            sdf=np.where(inside, -distance, distance).astype(np.float32),
             surface_points=drawn.points[chosen],
             surface_rgb=shade(self._painter.albedo(self.faces, face, bary), drawn.normal[chosen], None, light),
             surface_canonical=_between(_vertices(reference), self.faces, face, bary),

@@ -74,7 +74,7 @@ def draw_sample(source: AnimatedObject, rng: np.random.Generator, spec: SampleSp
         if spec.canonical:
             canonical.append(np.stack([s[2] for s in seen]))
     sample = {
-        "views": _bytes(np.moveaxis(np.stack(views), -1, 2)),
+        "views": as_bytes(np.moveaxis(np.stack(views), -1, 2)),
         "world_from_camera": rig.world_from_camera,
         "intrinsics": rig.intrinsics,
         "alpha": alpha.astype(np.float32),
@@ -147,7 +147,7 @@ def _random_rays(rng: np.random.Generator, rig: Rig, count: int) -> tuple[np.nda
     spread = rng.uniform(size=(count, 2))
     central = np.clip(0.5 + rng.normal(0, 0.17, (count, 2)), 0, 1)
     pixels = np.where((rng.uniform(size=count) < 0.66)[:, None], central, spread) * np.array(rig.size[::-1])
-    return _rays_through(pixels, view, rig)
+    return rays_through(pixels, view, rig)
 
 
 def _patch_rays(rng: np.random.Generator, rig: Rig, spec: SampleSpec) -> tuple[np.ndarray, np.ndarray]:
@@ -158,10 +158,10 @@ def _patch_rays(rng: np.random.Generator, rig: Rig, spec: SampleSpec) -> tuple[n
     rows, columns = np.mgrid[: spec.patch, : spec.patch]
     grid = np.stack([columns, rows], -1).reshape(1, -1, 2) + 0.5
     view = np.repeat(np.arange(count) % len(rig.intrinsics), spec.patch**2)
-    return _rays_through((corner[:, None] + grid).reshape(-1, 2), view, rig)
+    return rays_through((corner[:, None] + grid).reshape(-1, 2), view, rig)
 
 
-def _rays_through(pixels: np.ndarray, view: np.ndarray, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
+def rays_through(pixels: np.ndarray, view: np.ndarray, rig: Rig) -> tuple[np.ndarray, np.ndarray]:
     """World origins and directions [ray, 3] of pixels xy [ray, 2] of the rig's views [ray]."""
     intrinsics, pose = rig.intrinsics[view], rig.world_from_camera[view]
     xy = (pixels - intrinsics[:, 2:]) / intrinsics[:, :2]
@@ -171,6 +171,7 @@ def _rays_through(pixels: np.ndarray, view: np.ndarray, rig: Rig) -> tuple[np.nd
     return pose[:, :3, 3].astype(np.float32), directions.astype(np.float32)
 
 
-def _bytes(images: np.ndarray) -> np.ndarray:
+def as_bytes(images: np.ndarray) -> np.ndarray:
+    """Values in [0, 1] as uint8."""
     result: np.ndarray = np.clip(images * 255 + 0.5, 0, 255).astype(np.uint8)
     return result

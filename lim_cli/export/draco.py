@@ -11,7 +11,7 @@ import numpy as np
 import pygltflib as gl
 
 from lim_cli.core.errors import MissingError
-from lim_cli.export.gltf_buffer import LARGEST_BYTES, BufferBuilder
+from lim_cli.export.gltf_buffer import LARGEST_BYTES, BufferBuilder, as_indices
 
 DRACO = "KHR_draco_mesh_compression"
 POSITION_BITS = 14  # half a step is 3e-5 of the object's extent
@@ -36,6 +36,11 @@ def require_draco() -> None:
     """Raises MissingError where DracoPy is not installed."""
     if not has_draco():
         raise MissingError("Draco compression needs DracoPy; run pip install 'lim-cli[draco]'.")
+
+
+def compression_of(primitive: gl.Primitive) -> dict[str, Any] | None:
+    """What the extension says of a primitive: its `bufferView`, and `attributes` by name; None of a plain one."""
+    return (primitive.extensions or {}).get(DRACO)
 
 
 def add_compressed(
@@ -81,10 +86,9 @@ def add_compressed(
         name: buffer.add_absent(values, bounds=name == "POSITION", normalized=name == "WEIGHTS_0")
         for name, values in stored.items()
     }
-    kind = np.uint16 if len(stored["POSITION"]) <= 65535 else np.uint32
     primitive = gl.Primitive(
         attributes=gl.Attributes(**accessors),
-        indices=buffer.add_absent(mesh.faces.reshape(-1, 1).astype(kind), bounds=False),
+        indices=buffer.add_absent(as_indices(mesh.faces.reshape(-1, 1), len(stored["POSITION"])), bounds=False),
         mode=gl.TRIANGLES,
         extensions={DRACO: {"bufferView": view, "attributes": numbers}},
     )

@@ -11,7 +11,7 @@ import pygltflib as gl
 from scipy.spatial.transform import Rotation, Slerp
 
 from lim_cli.core.errors import InputError
-from lim_cli.export.draco import DRACO, read_compressed
+from lim_cli.export.draco import compression_of, read_compressed
 from lim_cli.export.gltf_buffer import read_accessor
 
 REST = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scale": (1.0, 1.0, 1.0)}
@@ -160,7 +160,7 @@ class AnimatedGlb:
 
 def _compressed_accessors(primitive: gl.Primitive) -> list[int]:
     """Those whose values Draco holds."""
-    entry = (primitive.extensions or {}).get(DRACO)
+    entry = compression_of(primitive)
     if entry is None:
         return []
     return [primitive.indices, *(getattr(primitive.attributes, name) for name in entry["attributes"])]

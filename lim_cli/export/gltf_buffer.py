@@ -22,6 +22,11 @@ LARGEST_BYTES = 1 << 30
 """Of one accessor, which may declare any size without holding data."""
 
 
+def as_indices(values: np.ndarray, vertices: int) -> np.ndarray:
+    """Numbers of `vertices` vertices in as few bytes as they take."""
+    return values.astype(np.uint16 if vertices <= 65535 else np.uint32)
+
+
 class BufferBuilder:
     """Collects the binary chunk of a GLB with the buffer views and accessors that describe it."""
 
@@ -79,7 +84,7 @@ class BufferBuilder:
         index = np.flatnonzero(np.any(values != 0, axis=1))
         if len(index) == 0:
             index = np.zeros(1, np.int64)  # an accessor must hold at least one entry
-        small = index.astype(np.uint16 if len(values) <= 65535 else np.uint32)
+        small = as_indices(index, len(values))
         indices = self.add_bytes(small.tobytes())
         data = self.add_bytes(np.ascontiguousarray(values[index]).tobytes())
         sparse = gl.Sparse(

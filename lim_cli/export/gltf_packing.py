@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pygltflib as gl
 
-from lim_cli.export.gltf_buffer import BufferBuilder
+from lim_cli.export.gltf_buffer import BufferBuilder, as_indices
 from lim_cli.geometry.triangle_strip import triangle_strip
 
 
@@ -71,8 +71,7 @@ def strip_indices(buffer: BufferBuilder, faces: np.ndarray, vertices: int) -> in
 
 
 def _indices(buffer: BufferBuilder, corners: np.ndarray, vertices: int) -> int:
-    kind = np.uint16 if vertices <= 65535 else np.uint32
-    return buffer.add_array(corners.astype(kind), target=gl.ELEMENT_ARRAY_BUFFER)
+    return buffer.add_array(as_indices(corners, vertices), target=gl.ELEMENT_ARRAY_BUFFER)
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import pygltflib as gl
 from PIL import Image
 
 from lim_cli.core.errors import PARSER_ERRORS, InputError
-from lim_cli.export.draco import DRACO, has_draco
+from lim_cli.export.draco import DRACO, compression_of, has_draco
 from lim_cli.export.engines import MORPH, SKIN, SPARSE, STRIPS, acceptance
 from lim_cli.export.glb_playback import AnimatedGlb
 from lim_cli.geometry.triangle_strip import strip_faces
@@ -102,7 +102,8 @@ def _summary(path: Path, glb: AnimatedGlb) -> GlbSummary:
     positions = [document.accessors[p.attributes.POSITION].count for p in primitives]
     used = tuple(document.extensionsUsed or ())
     keys = glb.key_times
-    readable = not (COMPRESSION - ({DRACO} if has_draco() else set())) & set(used)
+    compressed = COMPRESSION & set(used)
+    readable = not compressed or (compressed == {DRACO} and has_draco())
     extent = np.ptp(glb.vertices(0.0), axis=0) if readable else np.zeros(3)
     sparse = any(accessor.sparse is not None for accessor in document.accessors)
     targets = sum(len(p.targets or []) for mesh in document.meshes for p in mesh.primitives)
@@ -178,7 +179,7 @@ def _bytes(path: Path, document: gl.GLTF2) -> Bytes:
     for animation in document.animations:
         moving |= {index for sampler in animation.samplers for index in (sampler.input, sampler.output)}
     pictures = {image.bufferView for image in document.images if image.bufferView is not None}
-    entries = [(p.extensions or {}).get(DRACO) for mesh in document.meshes for p in mesh.primitives]
+    entries = [compression_of(primitive) for mesh in document.meshes for primitive in mesh.primitives]
     geometry_views = _views(document, still) | {entry["bufferView"] for entry in entries if entry is not None}
     animation_views = _views(document, moving)
     sizes = [view.byteLength for view in document.bufferViews]
