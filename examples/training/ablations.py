@@ -39,10 +39,11 @@ WARP = {"lim_head": "warp"}
 UNTRAINED = "untrained: "
 LIM = {
     UNTRAINED + "the linear blend": WARP,
-    UNTRAINED + "planes matched as they are": {},
     "as shipped": {},
     "not told the true motion": {"lim_loss.motion": 0},
     "no loss on the truth": {"lim_loss.truth": 0},
+    "no field distillation": {"lim_loss.distil": 0, "lim_loss.distil_values": 0},
+    "planes not corrected": {"corrected": 0},
     "transformer with a warp head": WARP,
     "the same, not told the true motion": {**WARP, "lim_loss.motion": 0},
     "the same, no causal loss": {**WARP, "lim_loss.causal": 0},

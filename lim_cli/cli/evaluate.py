@@ -59,6 +59,9 @@ def interpolation(
     assets: judging.AssetsOption = None,
     per_scene: PerSceneOption = None,
     lim: LimOption = None,
+    ceilings: Annotated[
+        bool, typer.Option("--ceilings", help="Also what moving planes could reach: by true motion, whole or straight.")
+    ] = False,
     output: judging.OutputOption = None,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
@@ -77,6 +80,8 @@ def interpolation(
     chosen = tuple(alphas or (0.5,))
     if not all(0 < alpha < 1 for alpha in chosen) or len(set(chosen)) != len(chosen):
         raise ConfigError("--alphas must lie between 0 and 1 and differ.")
+    if ceilings and scenes:
+        raise ConfigError("--ceilings need true motion, which scene folders lack; leave it or the scenes out.")
     more = _more_lims(lim)
 
     def judge(networks: Networks, sink: Output) -> Report:
@@ -84,7 +89,7 @@ def interpolation(
         from lim_cli.evaluation.interpolation import compare
 
         cases = _cases(scenes, assets, count, gap, chosen, NOVEL_VIEWS, per_scene)
-        return compare(networks, cases, more=more, progress=sink)
+        return compare(networks, cases, more=more, ceilings=ceilings, progress=sink)
 
     judging.run(context, judge, ("lrm", "lim"), output, device, weights, release, json_, quiet, more)
 

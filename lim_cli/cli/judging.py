@@ -74,6 +74,9 @@ def _command_line(context: typer.Context) -> str:
             continue
         value = context.params[name]
         values = value if isinstance(value, (list, tuple)) else [value]
+        if value is True:  # a flag was given
+            words.append(parameter.opts[0])
+            continue
         option = parameter.param_type_name == "option"
         words += [word for v in values for word in ([parameter.opts[0], str(v)] if option else [str(v)])]
     return shlex.join(words)

@@ -8,7 +8,8 @@ instant. Arrays (numpy; batched by the loader):
 - world_from_camera [view, 4, 4], intrinsics [view, 4]: the source rig, the same at all instants
 - alpha [time]: place of each instant between the first and the last
 - origins, directions [time, ray, 3]; ray_rgb, ray_canonical [time, ray, 3], ray_mask, ray_length [time, ray]
-- tracks [time, time, track, 3]: points of the surface at the first of the two times, where they are at the second
+- tracks [time, time, track, 3]: points of the surface at the first of the two times, where they are at the second;
+  of `keyframes` the second runs over the passed instants, too, as alpha then does: [time + passed]
 - points [time, point, 3], sdf [time, point]; surface, surface_rgb, surface_canonical [time, surface, 3]
 """
 
@@ -26,14 +27,16 @@ from lim_cli.data.rigs import Rig, mono_rig, random_light, source_rig, target_ri
 
 @dataclass(frozen=True)
 class SampleSpec:
-    """instants: `single` (one), `triplet` (src, mid, tgt) or `clip` (clip_length equally spaced).
+    """instants: `single` (one), `triplet` (src, mid, tgt), `clip` (clip_length equally spaced) or `keyframes`
+
+    (clip_length at random places, and `passed` more between them that only tracks and alpha tell of).
 
     rays: per labelled instant. labelled: indices of the instants with rays and points.
     tracks: points followed from each instant to all others (0: none).
     patch: 0 draws rays one by one; otherwise they come row by row in squares of so many pixels a side.
     """
 
-    instants: Literal["single", "triplet", "clip"] = "single"
+    instants: Literal["single", "triplet", "clip", "keyframes"] = "single"
     size: int = 128
     rays: int = 512
     points: int = 2048
@@ -46,6 +49,7 @@ class SampleSpec:
     longest_gap: float = 0.3
     patch: int = 0
     tracks: int = 0
+    passed: int = 0
 
     def __post_init__(self) -> None:
         if self.patch and (self.patch > self.size or self.rays % self.patch**2):
@@ -64,15 +68,16 @@ def draw_sample(source: AnimatedObject, rng: np.random.Generator, spec: SampleSp
     phases, alpha, reference_phase = _phases(rng, spec)
     radius = rng.uniform(0.8, 0.97)
     placed = source.normalised(np.concatenate([phases, [reference_phase]]), radius)
-    *poses, reference = placed.poses(np.concatenate([phases, [reference_phase]]))
+    seen = len(phases) - spec.passed
+    *poses, reference = placed.poses(np.concatenate([phases[:seen], [reference_phase]]))
     light = random_light(rng)
     rig = mono_rig(rng, spec.size) if spec.mono else source_rig(rng, spec.size)
     views, canonical = [], []
     for pose in poses:
-        seen = [pose.render(rig.world_from_camera[v], rig.intrinsics[v], rig.size, light, reference) for v in range(4)]
-        views.append(np.stack([s[0] for s in seen]))
+        shots = [pose.render(rig.world_from_camera[v], rig.intrinsics[v], rig.size, light, reference) for v in range(4)]
+        views.append(np.stack([s[0] for s in shots]))
         if spec.canonical:
-            canonical.append(np.stack([s[2] for s in seen]))
+            canonical.append(np.stack([s[2] for s in shots]))
     sample = {
         "views": as_bytes(np.moveaxis(np.stack(views), -1, 2)),
         "world_from_camera": rig.world_from_camera,
@@ -85,7 +90,7 @@ def draw_sample(source: AnimatedObject, rng: np.random.Generator, spec: SampleSp
         labels = [_labels(poses[i], reference, light, rng, spec) for i in spec.labelled]
         sample.update({k: np.stack([label[k] for label in labels]) for k in labels[0]})
     if spec.tracks:
-        sample["tracks"] = np.stack([_tracks(placed, rng, phases, n, spec.tracks) for n in range(len(phases))])
+        sample["tracks"] = np.stack([_tracks(placed, rng, phases, n, spec.tracks) for n in range(seen)])
     return sample
 
 
@@ -97,6 +102,9 @@ def _tracks(placed: AnimatedObject, rng: np.random.Generator, phases: np.ndarray
 
 
 def _phases(rng: np.random.Generator, spec: SampleSpec) -> tuple[np.ndarray, np.ndarray, float]:
+    if spec.instants == "keyframes":
+        phases, alpha = keyframe_phases(rng, spec.clip_length, spec.passed)
+        return phases, alpha, float(phases[0])
     start = rng.uniform()
     if spec.instants == "single":
         reference = rng.uniform() if rng.uniform() < 0.7 else start
@@ -117,6 +125,15 @@ def _phases(rng: np.random.Generator, spec: SampleSpec) -> tuple[np.ndarray, np.
         phases = start + gap - gap * alpha
     reference = phases[0] if rng.uniform() < 0.5 else float(np.clip(phases[0] + rng.uniform(-0.4, 0.4), 0, 1))
     return phases, alpha, float(reference)
+
+
+def keyframe_phases(rng: np.random.Generator, keyframes: int, passed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Phases of keyframes in a stretch of the motion, in order, and of instants passed between them; and alphas."""
+    gap = rng.uniform(0.1, 0.34)
+    start = rng.uniform() * (1 - gap)
+    between = np.sort(rng.uniform(size=keyframes - 2))
+    alpha = np.concatenate([[0.0], between, [1.0], rng.uniform(size=passed)])
+    return start + gap * alpha, alpha
 
 
 def _labels(

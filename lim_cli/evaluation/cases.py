@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,18 +29,21 @@ from lim_cli.video.clip import unpremultiply
 
 IMAGE_SIZE = 128
 NOVEL_VIEWS = 2
+TRACKED = 4096
 
 
 @dataclass(frozen=True)
 class Middle:
     """The truth at `alpha`: views [view, h, w, 4] from the source cameras, which only the Oracle is shown, and
 
-    truth [novel view, h, w, 4] from the novel ones; uint8, straight alpha.
+    truth [novel view, h, w, 4] from the novel ones; uint8, straight alpha. motion: where points of its surface are at
+    the source, at alpha and at the target, model frame [3, point, 3]; None where that is not known.
     """
 
     alpha: float
     views: np.ndarray
     truth: np.ndarray
+    motion: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -103,15 +106,19 @@ def _drawn_case(
 ) -> Case:
     start = rng.uniform() * (1 - gap)
     phases = start + gap * np.array([0.0, *alphas, 1.0])
-    first, *between, last = source.normalised(phases, 0.9).poses(phases)
+    placed = source.normalised(phases, 0.9)
+    first, *between, last = placed.poses(phases)
     light = random_light(rng)
     rig, novel = source_rig(rng, IMAGE_SIZE), target_rig(rng, IMAGE_SIZE, views)
-    middles = tuple(
+    middles = [
         Middle(alpha, shots(pose, rig, light, first), shots(pose, novel, light, first))
         for alpha, pose in zip(alphas, between, strict=True)
-    )
+    ]
     ends = np.stack([shots(pose, rig, light, first) for pose in (first, last)])
-    return Case(group, name, ends, cameras_of(rig), cameras_of(novel), middles)
+    for n, middle in enumerate(middles):  # last, so that what is drawn before does not depend on it
+        tracks = placed.track(rng, TRACKED, phases[[n + 1, 0, -1]])
+        middles[n] = replace(middle, motion=tracks[[1, 0, 2]].astype(np.float32))
+    return Case(group, name, ends, cameras_of(rig), cameras_of(novel), tuple(middles))
 
 
 def scene_cases(folder: Path, *, alphas: Sequence[float] = (0.5,), most: int | None = None) -> Iterator[Case]:

@@ -14,7 +14,21 @@ import torch
 
 from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.evaluation.cases import Case
-from lim_cli.evaluation.methods import FLOW, LINEAR, ORACLE, Ends, Method, flow_and_lrm, interpolators, linear, oracle
+from lim_cli.evaluation.methods import (
+    FLOW,
+    LINEAR,
+    ORACLE,
+    STRAIGHT,
+    TRUE_MOTION,
+    Ends,
+    Method,
+    flow_and_lrm,
+    interpolators,
+    linear,
+    oracle,
+    straight,
+    true_motion,
+)
 from lim_cli.evaluation.report import Report
 from lim_cli.evaluation.scores import Cell, Scores, mean_scores, picture_scores, tables
 from lim_cli.evaluation.strips import Row
@@ -31,17 +45,22 @@ def compare(
     cases: Iterable[Case],
     *,
     more: Mapping[str, Path] | None = None,
+    ceilings: bool = False,
     samples: int = SAMPLES,
     progress: Progress | None = None,
 ) -> Report:
     """Every method's picture scores by group of cases and alpha; one strip row per case and alpha.
 
-    more: names and folders of further LIMs. Notes: how far LIM comes from Linear to the Oracle, and how long one more
-    frame takes each method (both keyframes encoded already, rendering left out).
+    more: names and folders of further LIMs. ceilings: rows of what moving planes could reach, too.
+
+    Notes: how far LIM comes from Linear to the Oracle, and how long one more frame takes each method (both keyframes
+    encoded already, rendering left out).
     """
     progress = progress or SilentProgress()
     lims = interpolators(networks, more or {})
-    methods: dict[str, Method] = {LINEAR: linear, FLOW: flow_and_lrm, **lims, ORACLE: oracle}
+    methods: dict[str, Method] = {LINEAR: linear, FLOW: flow_and_lrm, **lims}
+    methods |= {STRAIGHT: straight, TRUE_MOTION: true_motion} if ceilings else {}
+    methods[ORACLE] = oracle
     scores: Scores = {}
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     rows, singles = [], []
@@ -67,15 +86,18 @@ def compare(
                 rows.append(Row(f"{case.name}, alpha {middle.alpha:g}", pictures))
             task.advance()
     result = tables(scores)
-    notes = [*_closed(result, list(lims)), *_speed(seconds, list(lims))]
+    notes = [
+        *_closed(result, [name for name in methods if name not in (LINEAR, FLOW, ORACLE)]),
+        *_speed(seconds, list(lims)),
+    ]
     return Report(result, notes=notes, cases=singles, columns=["truth", *methods], strip=rows)
 
 
-def _closed(result: Mapping[str, Mapping[str, Mapping[str, Cell]]], lims: list[str]) -> list[str]:
-    """How much of the way from Linear to the Oracle each LIM comes."""
+def _closed(result: Mapping[str, Mapping[str, Mapping[str, Cell]]], names: list[str]) -> list[str]:
+    """How much of the way from Linear to the Oracle each of them comes."""
     notes = []
     for group, table in result.items():
-        for name in lims:
+        for name in names:
             parts = []
             for metric, label in (("psnr", "PSNR"), ("psnr_fg", "PSNR_FG")):
                 low, here, high = (table[row][metric] for row in (LINEAR, name, ORACLE))

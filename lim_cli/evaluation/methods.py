@@ -10,16 +10,19 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from lim_cli.core.errors import WeightsError
+from lim_cli.core.errors import ConfigError, WeightsError
 from lim_cli.evaluation.cases import Case
 from lim_cli.evaluation.image_interpolation import between
 from lim_cli.models.lim import LIM, InterpolationGuide, state_of
 from lim_cli.models.lrm import LRMOutput
 from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM
+from lim_cli.models.plane_flows import warp
+from lim_cli.models.point_reading import on_planes
 from lim_cli.models.presets import load_lim
 from lim_cli.stages.networks import Networks
 
 LINEAR, FLOW, ORACLE = "Linear", "DIS flow + LRM", "Oracle (LRM)"
+STRAIGHT, TRUE_MOTION = "True ends, straight ways", "True motion"
 
 
 class Ends:
@@ -58,6 +61,33 @@ def oracle(ends: Ends, alpha: float) -> Tensor:
     """LRM on the true views at alpha, which no other method is shown."""
     true = next(middle for middle in ends.case.middles if middle.alpha == alpha)
     return ends.networks.encode(true.views, ends.case.cameras).triplane[0]
+
+
+def straight(ends: Ends, alpha: float) -> Tensor:
+    """Both ends' planes moved and blended as if all knew where every point goes, but not on which way."""
+    return _moved(ends, alpha, straight_ways=True)
+
+
+def true_motion(ends: Ends, alpha: float) -> Tensor:
+    """The same with where every point truly is at alpha: the most that moving planes can do."""
+    return _moved(ends, alpha, straight_ways=False)
+
+
+def _moved(ends: Ends, alpha: float, *, straight_ways: bool) -> Tensor:
+    """
+    Raises:
+        ConfigError: nobody knows how the case moves.
+    """
+    middle = next(middle for middle in ends.case.middles if middle.alpha == alpha)
+    if middle.motion is None:
+        raise ConfigError("--ceilings need true motion, which scene folders lack; leave it or the scenes out.")
+    source, target = ends.source.triplane[0], ends.target.triplane[0]
+    first, here, last = torch.from_numpy(middle.motion).to(source.device)
+    if straight_ways:
+        here = torch.lerp(first, last, alpha)
+    flows = on_planes(here[None], torch.stack([first - here, last - here], 1)[None], *source.shape[-2:])
+    moved = [warp(planes, flow[0]) for planes, flow in zip((source, target), flows, strict=True)]
+    return torch.lerp(*moved, alpha)
 
 
 class Interpolator:

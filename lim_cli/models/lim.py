@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from lim_cli.core.errors import ConfigError
 from lim_cli.models.layers import InterpolatorBlock, check_blocks, time_encoding
 from lim_cli.models.lrm import LRM, LRMOutput
+from lim_cli.models.plane_correction import local_correlation
 from lim_cli.models.plane_flows import for_planes, mean_displacement, warp
-from lim_cli.models.plane_matching import local_correlation
 from lim_cli.models.triplane import FieldConfig, FieldDecoder
 
 
@@ -73,11 +73,13 @@ class InterpolationGuide:
 
     image_tokens: of the target's views (LIM, and CanonicalLIM's flow head), of both ends' (CanonicalLIM otherwise).
     source, target: LRM's (RGB) outputs at both keyframes; a recurrent pass may pass its own state as source.
+    memory: what models found that holds at every alpha, by model; passes with one guide share it.
     """
 
     image_tokens: Tensor
     source: InterpolationState
     target: InterpolationState
+    memory: dict[nn.Module, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 def state_of(output: LRMOutput) -> InterpolationState:

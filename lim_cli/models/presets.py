@@ -66,6 +66,16 @@ def lim_config(
     return config
 
 
+def matching_config(preset: Preset, kind: Kind = "rgb") -> MatchingConfig:
+    """Of the LIM that matches surfaces; it is ours, so `paper` is what is shipped, over its LRM."""
+    config = MatchingConfig(kind=kind, field=replace(lrm_config(preset).field, kind="rgb"))
+    if preset == "tiny":
+        return replace(
+            config, points=48, lattice=16, width=64, heads=2, within_blocks=1, across_blocks=1, moved_blocks=1
+        )
+    return config
+
+
 def camera_config(preset: Preset) -> CameraEstimatorConfig:
     """The camera estimator's; it is ours, so `paper` is what is shipped."""
     if preset == "tiny":

@@ -18,8 +18,8 @@ TaskName = Literal["lrm", "lim", "canonical_lrm", "canonical_lim", "views", "vol
 class LIMLossWeights:
     """L_T and L_causal are the paper's (sec. 3.3); the others are ours.
 
-    motion: mean distance of LIM's flows from how the surface truly moved, seen along each plane's normal (match and
-    warp heads; others have no such flows).
+    motion: mean distance from how the surface truly moved: of points (match head), of flows in planes, seen along each
+    plane's normal (match and warp heads).
     """
 
     triplane: float = 0.1
@@ -44,6 +44,8 @@ class TrainConfig:
     its LRM has. lim_guided: False leaves the guide out.
     replays: how many earlier samples a step of lim_head=match or of feedback learns from beside each new one, which
     costs no pass of LRM (a resumed run starts to remember anew, and is not repeatable to the bit).
+    corrected: from how many samples of a step a LIM of lim_head=match learns to correct planes, too. painted: clips
+    beside every new one whose true surfaces it learns from (`data.clip_samples`), which costs no pass of LRM either.
     lifting: False trains an LRM without lifted image features. feedback: True trains nothing but the feedback
     (`models.feedback`) of the LRM in `initial`.
     patch: 0, or the side in pixels of the squares that rays are drawn in, which field_loss.perceptual (LPIPS, on
@@ -93,6 +95,8 @@ class TrainConfig:
     lim_blocks: int = 6
     lim_guided: bool = True
     replays: int = 0
+    corrected: int = 1
+    painted: int = 0
     lim_head: Literal["match", "warp", "residual", "flow"] = "match"
 
     def __post_init__(self) -> None:
@@ -114,6 +118,8 @@ class TrainConfig:
         matching = self.task.endswith("lim") and self.lim_head == "match"
         if self.replays < 0 or (self.replays and not (matching or self.feedback)):
             raise ConfigError("replays must not be negative, and is for lim_head=match and feedback alone.")
+        if min(self.corrected, self.painted) < 0:
+            raise ConfigError(f"corrected and painted must not be negative, got {self.corrected} and {self.painted}.")
         if self.feedback and (self.task != "lrm" or self.initial is None):
             raise ConfigError("feedback=true is for lrm alone, and needs --initial FOLDER: the trained LRM it is for.")
         if self.task == "canonical_lim" and self.lim_head in ("warp", "residual") and self.canonical_teacher is None:

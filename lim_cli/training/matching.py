@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import torch
 from torch import Tensor
 
 from lim_cli.core.config import to_plain
+from lim_cli.data.clip_samples import ClipSpec
 from lim_cli.data.samples import SampleSpec
 from lim_cli.models.matching_lim import MatchingLIM
-from lim_cli.models.triplane import PLANE_AXES
+from lim_cli.models.surface_points import SurfacePoints
 from lim_cli.training.config import TrainConfig
-from lim_cli.training.losses import mean_distance
+from lim_cli.training.losses import distillation_loss
 from lim_cli.training.motion import motion_losses, plane_motion
-from lim_cli.training.replays import Replays, stacked
+from lim_cli.training.point_pairs import SAID, Pair, any_pair, both_ends, painted_clips, varied
+from lim_cli.training.replays import Replays
 from lim_cli.training.task import (
+    LABELS,
     Batch,
     Task,
     degraded_instants,
@@ -26,19 +27,25 @@ from lim_cli.training.task import (
     views_of,
 )
 
+_KEYFRAMES, _PASSED = 4, 5
+_BETWEEN = tuple(range(1, _KEYFRAMES - 1))
 _REMEMBERED = 512
-"""Samples of 2 MB each."""
-_AT_THE_END = {"lim": 0.25, "canonical_lim": 0.5}
-"""Share of the steps that ask how far all went from one keyframe to the other, as tracing does."""
-_PLACES = ("tracks", "origins", "directions", "points", "surface")
+"""Samples of 4.5 MB each."""
+_POINTS = 1536
+"""Points of a keyframe's surface that are remembered; a step sees some of them."""
+_TRUSTED = 0.1
+"""Model units; points farther from the true surface are LRM's mistakes, and nobody knows how they should move."""
+_MOVING = (*SAID, "moves", "trusted", "alpha")
 
 
 class MatchingTask(Task):
-    """Both keyframes through the frozen LRM. LIM: flows against true motion, and the triplane against the truth at
+    """Several keyframes of an object through the frozen LRM, and points of their surfaces; samples are remembered and
 
-    alpha. CanonicalLIM: mean distance of the origins of the surface's points from the true ones, model units; some of
-    its keyframes are blurred as generated views are. Triplanes are remembered and learned from again: mirrored along
-    any of the axes, and backwards in time.
+    learned from again. Any two keyframes make a pair: how far every point goes from either to the other, and where it
+    is between, against true tracks (mean distance, model units), turned about the vertical axis, tilted, mirrored,
+    stretched and backwards in time. Painted clips (`data.clip_samples`) make one pair each, once. LIM's corrections
+    learn from `corrected` samples of a step, at a keyframe between two: from the motion that planes should see, the
+    truth there, and the field of LRM's own triplane.
     """
 
     model: MatchingLIM
@@ -48,74 +55,102 @@ class MatchingTask(Task):
         teacher = self.freeze(config.teacher, 1)
         self.model = matching_to_train(config, teacher)
         self.plain = to_plain(self.model.config)
-        self.canonical = config.task == "canonical_lim"
-        self.spec = SampleSpec(
-            instants="triplet",
+        seen = SampleSpec(
+            instants="keyframes",
             size=teacher.config.encoder.image_size,
             rays=config.rays,
             points=config.points,
-            surface=config.surface,
-            labelled=() if self.canonical else (1,),
+            surface=config.points,
+            labelled=() if config.task == "canonical_lim" else _BETWEEN,
+            clip_length=_KEYFRAMES,
+            passed=_PASSED,
             tracks=config.surface,
         )
+        self.spec = ClipSpec(seen, config.painted, config.points)
         self._replays = Replays(config.replays, _REMEMBERED)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        known, at_the_end = self._known(batch, generator), False
+        known = self._known(batch, generator)
         if self.training:
-            known = self._varied(self._replays.joined(known, generator), generator)
-            draw = torch.rand((), generator=generator, device=generator.device)
-            at_the_end = float(draw) < _AT_THE_END[self.config.task]
-        # of the points of one instant, where they are at the source, at that instant and at the target
-        asked, alpha = (2, torch.ones_like(known["alpha"])) if at_the_end else (1, known["alpha"])
-        tracks = known["tracks"][:, asked, [0, asked, 2]].float()
-        source, target = known["source"].float(), known["target"].float()
-        if self.canonical:
-            origins, points, _ = tracks.unbind(1)
-            error = mean_distance(self.model.origins_between(source, target, alpha, points), origins)
-            return error, {"there" if at_the_end else "forth": error.detach(), "still": mean_distance(points, origins)}
-        triplane, flows = self.model.with_flows(source, target, alpha)
-        errors = motion_losses(flows, plane_motion(tracks, *source.shape[-2:]))
-        metrics = {f"motion_{n}": error.detach() for n, error in enumerate(errors)}
-        loss = self.config.lim_loss.motion * errors.mean()
-        if not at_the_end:
-            truth, found = self.field_losses(self._frozen[0].field, triplane, known, generator)
-            loss, metrics = loss + self.config.lim_loss.truth * truth, metrics | found
+            known = self._replays.joined(known, generator)
+        clips = [{name: known[name][n] for name in _MOVING} for n in range(len(known["alpha"]))]
+        if self.training:
+            clips += painted_clips(batch, known["features"].shape[-1], generator)
+        loss, metrics = self._scene_flow(clips, generator)
+        count = min(self.config.corrected, len(known["alpha"])) if self.training else len(clips)
+        if self.model.config.kind == "rgb" and count:
+            some = {name: value[:count] for name, value in known.items()}
+            corrected, found = self._corrections(some, generator)
+            loss, metrics = loss + corrected, metrics | found
         return loss, metrics
+
+    def _scene_flow(self, clips: list[Batch], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        count, drawn = self.config.points, []
+        for clip in clips:
+            pair = any_pair(_KEYFRAMES, generator) if self.training else Pair(0, _KEYFRAMES - 1)
+            ends = both_ends(clip, pair, count, generator)
+            drawn.append(varied(ends, generator) if self.training else ends)
+        ends = [{name: torch.stack([d[end][name] for d in drawn]) for name in drawn[0][end]} for end in (0, 1)]
+        source, target = (SurfacePoints(*(end[name] for name in SAID)) for end in ends)
+        first, way, bend = self.model.scene_flow(source, target)
+        truth, passing, share, trusted = (
+            torch.stack([e[n] for e in ends]) for n in ("way", "passing", "share", "trusted")
+        )
+        share = share[..., None, None]
+        found = {"first": first, "there": way, "between": share * way + share * (1 - share) * bend}
+        wanted = {"first": truth, "there": truth, "between": passing}
+        errors = {name: _mean_distance(found[name], wanted[name], trusted) for name in found}
+        loss = self.config.lim_loss.motion * (0.5 * errors["first"] + errors["there"] + 2 * errors["between"])
+        errors["still"] = _mean_distance(0 * truth, truth, trusted)
+        return loss, {name: error.detach() for name, error in errors.items()}
+
+    def _corrections(self, known: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """From the first keyframe to the last, at one between."""
+        field, weights = self._frozen[0].field, self.config.lim_loss
+        between = int(torch.randint(len(_BETWEEN), (), generator=generator, device=generator.device))
+        middle, last = _BETWEEN[between], _KEYFRAMES - 1
+        planes, alpha = known["planes"], known["alpha"][:, middle]
+        source, teacher, target = (planes[:, n].float() for n in (0, middle, last))
+        with torch.no_grad():
+            motion = self.model.motion(source, target)
+        triplane, flows = self.model.with_flows(source, target, alpha, motion)
+        there = known["positions"][:, middle].float()
+        tracks = torch.stack([there + known["moves"][:, middle, n].float() for n in (0, middle, last)], 1)
+        errors = motion_losses(flows, plane_motion(tracks, *source.shape[-2:]))
+        labels = instant(known, between)
+        near = torch.cat([labels["points"], labels["surface"]], 1)
+        logits, values = distillation_loss(field, triplane, teacher, near)
+        truth, metrics = self.field_losses(field, triplane, labels, generator)
+        loss = weights.motion * errors[1:].mean() + weights.truth * truth
+        loss = loss + weights.distil * logits + weights.distil_values * values
+        named = {f"planes_{n}": error.detach() for n, error in enumerate(errors)}
+        return loss, {**metrics, **named, "distil": logits.detach(), "distil_values": values.detach()}
 
     @torch.no_grad()
     def _known(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """All that a step needs of a batch, triplanes in half precision."""
-        views, count = views_of(batch)[:, [0, 2]], len(batch["views"])
-        if self.canonical and self.training:
+        """All that a step needs of a batch, the most of it in half precision."""
+        views, count = views_of(batch), len(batch["views"])
+        if self.training:
             views = degraded_instants(views, self.config.degrade, generator)
-        source, target = encode_instants(self._frozen[0], views, rig_of(batch)).split(count)
-        planes = {"source": source.triplane.half(), "target": target.triplane.half()}
-        labels = {} if self.canonical else instant(batch, 0)
-        return {**planes, "alpha": batch["alpha"][:, 1], "tracks": batch["tracks"], **labels}
+        planes = encode_instants(self._frozen[0], views, rig_of(batch)).triplane
+        with torch.autocast(planes.device.type, enabled=False):
+            points = self.model.surface(planes, _POINTS, generator)
+            said = {name: getattr(points, name).unflatten(0, (-1, count)).transpose(0, 1) for name in SAID}
+            # the motion of the nearest point that is tracked: [batch, keyframe, time, point, 3]
+            tracks = batch["tracks"].float()
+            here = torch.stack([tracks[:, n, n] for n in range(_KEYFRAMES)], 1)
+            away, nearest = torch.cdist(said["positions"], here).min(-1)
+            index = nearest[:, :, None, :, None].expand(-1, -1, tracks.shape[2], -1, 3)
+            moves = (tracks - here[:, :, None]).gather(3, index)
+            found = {name: value.half() for name, value in {**said, "moves": moves}.items()}
+            found |= {"trusted": away < _TRUSTED, "alpha": batch["alpha"]}
+            if self.model.config.kind == "rgb":
+                found["planes"] = planes.half().unflatten(0, (-1, count)).transpose(0, 1)
+                found |= {name: batch[name] for name in LABELS}
+        return found
 
-    def _varied(self, known: Batch, generator: torch.Generator) -> Batch:
-        """Every sample mirrored along each axis or not, and as it is or backwards in time."""
-        draws = torch.rand(len(known["alpha"]), 4, generator=generator, device=generator.device) < 0.5
-        varied = []
-        for n, (backwards, *mirrored) in enumerate(draws.tolist()):
-            sample = {name: value[n] for name, value in known.items()}
-            if backwards:
-                sample |= {"source": sample["target"], "target": sample["source"], "alpha": 1 - sample["alpha"]}
-                sample["tracks"] = sample["tracks"].flip(0, 1)
-            varied.append(in_a_mirror(sample, [axis for axis, chosen in enumerate(mirrored) if chosen]))
-        return stacked(varied)
 
-
-def in_a_mirror(sample: Batch, axes: Collection[int]) -> Batch:
-    """One sample as it is with the space turned over along `axes`: triplanes [3, channel, h, w], and all that lies in
-
-    space.
-    """
-    sides = torch.tensor([-1.0 if axis in axes else 1.0 for axis in range(3)], device=sample["tracks"].device)
-    found = dict(sample) | {name: sample[name] * sides for name in _PLACES if name in sample}
-    for name in ("source", "target"):
-        found[name] = sample[name].clone()
-        for plane, (across, down) in zip(found[name], PLANE_AXES, strict=True):
-            plane.copy_(plane.flip([d for d, axis in ((-1, across), (-2, down)) if axis in axes]))
-    return found
+def _mean_distance(found: Tensor, truth: Tensor, trusted: Tensor) -> Tensor:
+    """Of the trusted points; 0 of none."""
+    distances = ((found - truth).square().sum(-1) + 1e-6).sqrt()  # smooth where they meet
+    return (distances * trusted).sum() / trusted.sum().clamp_min(1)

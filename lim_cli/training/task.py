@@ -13,20 +13,21 @@ from torch import Tensor, nn
 from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import ConfigError
 from lim_cli.data.camera_samples import CameraSpec
+from lim_cli.data.clip_samples import ClipSpec
 from lim_cli.data.frustum_samples import FrustumSpec
 from lim_cli.data.samples import SampleSpec
 from lim_cli.metrics.perceptual import Lpips
 from lim_cli.models.lim import LIM
 from lim_cli.models.lrm import LRM, LRMOutput, premultiplied
-from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM
-from lim_cli.models.presets import Kind, lim_config, load_lim, load_lrm
+from lim_cli.models.matching_lim import MatchingLIM
+from lim_cli.models.presets import Kind, lim_config, load_lim, load_lrm, matching_config
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.losses import field_losses
 
 Batch = dict[str, Tensor]
 
-_LABELS = (
+LABELS = (
     "origins", "directions", "ray_rgb", "ray_canonical", "ray_mask", "ray_length", "points", "sdf", "surface",
     "surface_rgb", "surface_canonical",
 )  # fmt: skip
@@ -36,7 +37,7 @@ class Task(nn.Module):
     """forward(batch, generator) -> (loss, metrics); `model` is what is saved, `plain` its configuration."""
 
     model: nn.Module
-    spec: SampleSpec | CameraSpec | FrustumSpec
+    spec: SampleSpec | CameraSpec | FrustumSpec | ClipSpec
     plain: dict[str, Any]
 
     def __init__(self, config: TrainConfig) -> None:
@@ -62,8 +63,8 @@ class Task(nn.Module):
     def blocks(self) -> list[nn.Module]:
         """Repeated modules worth compiling."""
         models = (self.model, *self._frozen)
-        encoders = (model.encoder for model in models if isinstance(model, LRM))
-        return [block for part in (*models, *encoders) for block in getattr(part, "blocks", ())]
+        parts = [getattr(model, name) for model in models for name in ("encoder", "scene_flow") if hasattr(model, name)]
+        return [block for part in (*models, *parts) for block in getattr(part, "blocks", ())]
 
     def field_losses(
         self, field: FieldDecoder, triplane: Tensor, labels: Batch, generator: torch.Generator
@@ -83,7 +84,7 @@ class Task(nn.Module):
 
 def instant(batch: Batch, index: int) -> Batch:
     """Labels of the index-th labelled instant, without the time axis."""
-    return {name: batch[name][:, index] for name in _LABELS}
+    return {name: batch[name][:, index] for name in LABELS}
 
 
 def lim_to_train(config: TrainConfig, teacher: LRM) -> LIM:
@@ -97,22 +98,29 @@ def lim_to_train(config: TrainConfig, teacher: LRM) -> LIM:
     if config.initial is not None:
         initial = load_lim(Path(config.initial))
         if isinstance(initial, MatchingLIM):
-            raise ConfigError(f"{config.initial} holds a LIM that matches planes; train with lim_head=match.")
+            raise ConfigError(f"{config.initial} holds a LIM that matches surfaces; train with lim_head=match.")
         lim.start_from_lim(initial)
     return lim
 
 
 def matching_to_train(config: TrainConfig, teacher: LRM) -> MatchingLIM:
-    """The same of one that matches planes; --initial may be LIM or CanonicalLIM for either."""
+    """The same of one that matches surfaces; --initial may be LIM or CanonicalLIM for either."""
     kind: Kind = "canonical" if config.task == "canonical_lim" else "rgb"
-    if config.initial is None:
-        return MatchingLIM(MatchingConfig(kind=kind, field=teacher.config.field))
-    initial = load_lim(Path(config.initial))
-    if not isinstance(initial, MatchingLIM) or initial.config.field != teacher.config.field:
-        raise ConfigError(f"{config.initial} holds no LIM that matches this LRM's planes; leave --initial out.")
-    lim = MatchingLIM(replace(initial.config, kind=kind))
-    lim.load_state_dict(initial.state_dict())
+    lim = MatchingLIM(replace(matching_config(config.preset, kind), field=teacher.config.field))
+    if config.initial is not None:
+        initial = load_lim(Path(config.initial))
+        if not isinstance(initial, MatchingLIM) or initial.config.field != teacher.config.field:
+            raise ConfigError(f"{config.initial} holds no LIM that matches this LRM's surfaces; leave --initial out.")
+        lim = MatchingLIM(replace(initial.config, kind=kind))
+        lim.load_state_dict({**lim.state_dict(), **_shared(initial, lim)})
+    lim.field.load_state_dict(teacher.field.state_dict())
     return lim
+
+
+def _shared(initial: MatchingLIM, lim: MatchingLIM) -> dict[str, Tensor]:
+    """What a LIM has of another one's: CanonicalLIM lacks the corrections of planes."""
+    own = lim.state_dict()
+    return {name: tensor for name, tensor in initial.state_dict().items() if name in own}
 
 
 def rig_of(batch: Batch) -> Cameras:

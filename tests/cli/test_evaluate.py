@@ -21,18 +21,20 @@ def _weights(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_report_says_what_made_it(tiny_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, lim = tmp_path / "report", tiny_weights / "v1" / "lim"
     words = ["eval", "interpolation", "--count", "1", "--gap", "0.3", "--alphas", "0.25", "--lim", f"twin={lim}"]
+    words.append("--ceilings")
     assert run([*words, "-o", str(folder), "--json", "--device", "cpu"]) == 0
     printed = json.loads(capsys.readouterr().out)
     stored = json.loads((folder / "result.json").read_text())
     assert stored["files"] == ["result.md", "strip.png"]
     assert {k: v for k, v in stored.items() if k != "files"} == printed
-    assert printed["command"] == f"lim eval interpolation --count 1 --gap 0.3 --alphas 0.25 --lim twin={lim}"
+    assert printed["command"] == f"lim eval interpolation --count 1 --gap 0.3 --alphas 0.25 --lim twin={lim} --ceilings"
     assert set(printed["weights"]) == {"lrm", "lim", "twin"}
     assert printed["weights"]["lim"] == printed["weights"]["twin"] == weight_hash(lim)
     rows = printed["result"]["procedural, gap 0.3, alpha 0.25"]
-    assert list(rows) == ["Linear", "DIS flow + LRM", "LIM", "twin", "Oracle (LRM)"]
+    ceilings = ["True ends, straight ways", "True motion"]
+    assert list(rows) == ["Linear", "DIS flow + LRM", "LIM", "twin", *ceilings, "Oracle (LRM)"]
     with Image.open(folder / "strip.png") as strip:
-        assert strip.width == 6 * 128
+        assert strip.width == 8 * 128
     assert "twin" in (folder / "result.md").read_text()
 
 
@@ -43,6 +45,7 @@ def test_a_report_says_what_made_it(tiny_weights: Path, tmp_path: Path, capsys: 
         (["interpolation", "--lim", "nothing"], "NAME=FOLDER"),
         (["interpolation", "--lim", "LIM=there"], "already"),
         (["interpolation", "absent"], "absent"),
+        (["interpolation", "absent", "--ceilings"], "true motion"),
         (["interpolation", "--assets", "absent.glb"], "absent.glb"),
         (["tracking", "--gap", "0.5"], "--gap 0.14"),
         (["tracking", "absent"], "tracks.npz"),

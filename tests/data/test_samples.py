@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from moving_shapes import ball
+from moving_shapes import ball, turning_ellipsoid
 
 from lim_cli.core.errors import ConfigError
 from lim_cli.data.dataset import ProceduralDataset, sample_loader
@@ -60,6 +60,22 @@ def test_tracks_follow_points_of_every_instant_to_all_others() -> None:
             column, row = (local[:, :2] / local[:, 2:] * lens[view, :2] + lens[view, 2:]).T.astype(int).clip(0, 63)
             inside.append(sample["views"][instant, view, 3][row, column] > 0)
         assert np.mean(inside) > 0.95
+
+
+def test_keyframes_are_seen_in_order_and_tracks_tell_of_what_was_passed() -> None:
+    spec = SampleSpec("keyframes", size=16, clip_length=4, passed=3, tracks=50, labelled=())
+    sample = draw_sample(turning_ellipsoid(), np.random.default_rng(2), spec)
+    alpha = sample["alpha"]
+    assert sample["views"].shape == (4, 4, 4, 16, 16)
+    assert (alpha[[0, 3]].tolist(), len(alpha)) == ([0.0, 1.0], 7)
+    assert ((alpha >= 0) & (alpha <= 1)).all()
+    assert abs(np.diff(alpha[:4])).min() > 0
+    assert len(set(np.sign(np.diff(alpha[:4])))) == 1
+    assert sample["tracks"].shape == (4, 7, 50, 3)
+    # it turns at one speed: angles are as far apart as times are
+    spans = np.diff(sample["tracks"][0], axis=1)[..., [0, 2]] @ np.array([1, 1j])
+    angles = np.median(np.angle(spans / spans[:1]), axis=1)
+    np.testing.assert_allclose(angles, angles[3] * alpha, atol=1e-3)
 
 
 @pytest.mark.parametrize("instants", ["single", "triplet", "clip"])

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from lim_cli.core.config import to_plain
-from lim_cli.core.errors import WeightsError
+from lim_cli.core.errors import ConfigError, WeightsError
 from lim_cli.evaluation.cases import Case, procedural_cases
 from lim_cli.evaluation.interpolation import compare
-from lim_cli.evaluation.methods import FLOW, LINEAR, ORACLE, Ends, flow_and_lrm, interpolators, linear, oracle
+from lim_cli.evaluation.methods import (
+    FLOW,
+    LINEAR,
+    ORACLE,
+    STRAIGHT,
+    TRUE_MOTION,
+    Ends,
+    flow_and_lrm,
+    interpolators,
+    linear,
+    oracle,
+    straight,
+    true_motion,
+)
 from lim_cli.models.checkpoints import save_model
 from lim_cli.models.lim import LIM
 from lim_cli.models.presets import lim_config
@@ -41,6 +56,29 @@ def test_linear_is_the_mean_of_the_ends_and_the_oracle_sees_the_middle(ends: End
     true = networks.encode(ends.case.middles[0].views, ends.case.cameras).triplane[0]
     torch.testing.assert_close(oracle(ends, 0.5), true)
     assert float((flow_and_lrm(ends, 0.5) - true).abs().mean()) < float((linear(ends, 0.5) - true).abs().mean())
+
+
+def test_ceilings_move_the_planes_by_true_motion(ends: Ends, networks: Networks) -> None:
+    found = {name: method(ends, 0.5) for name, method in (("true", true_motion), ("straight", straight))}
+    assert all(torch.isfinite(planes).all() for planes in found.values())
+    assert (found["true"] - found["straight"]).abs().max() > 0
+    motion = ends.case.middles[0].motion
+    assert motion is not None
+    ways = np.linalg.norm(motion[0] - motion[2], axis=-1)
+    assert ways.mean() > 0.01
+    # where nothing moves, the blend is what is left
+    still = np.repeat(motion[1:2], 3, axis=0)
+    unmoved = Ends(networks, replace(ends.case, middles=(replace(ends.case.middles[0], motion=still),)))
+    torch.testing.assert_close(true_motion(unmoved, 0.5), linear(unmoved, 0.5), atol=1e-5, rtol=1e-5)
+    unknown = Ends(networks, replace(ends.case, middles=(replace(ends.case.middles[0], motion=None),)))
+    with pytest.raises(ConfigError, match="--ceilings"):
+        straight(unknown, 0.5)
+
+
+def test_ceilings_are_rows_of_their_own(networks: Networks, case: Case) -> None:
+    report = compare(networks, [case], ceilings=True)
+    (table,) = report.result.values()
+    assert list(table) == [LINEAR, FLOW, "LIM", STRAIGHT, TRUE_MOTION, ORACLE]
 
 
 def test_lim_is_what_a_reconstruction_uses(ends: Ends, networks: Networks) -> None:

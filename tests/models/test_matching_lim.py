@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from tiny_models import tiny_interval, tiny_matching
 from lim_cli.core.config import from_plain, to_plain
 from lim_cli.core.errors import ConfigError
 from lim_cli.models.lim import InterpolationGuide, InterpolationState
-from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM
+from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM, Motion
 from lim_cli.models.plane_flows import warp
 from lim_cli.models.presets import build_lim, lim_config
 
@@ -18,10 +19,16 @@ def interval(kind: str = "rgb") -> tuple[MatchingLIM, InterpolationState, Interp
     """One whose every weight counts, between two sets of random views."""
     _, state, guide = tiny_interval(lim_config("tiny"))
     torch.manual_seed(0)
+    # random views hold no object: these planes do
+    state, target = (InterpolationState(4 * torch.randn(2, 3, 8, 16, 16), state.features) for _ in range(2))
+    guide = replace(guide, source=state, target=target)
     lim = tiny_matching(kind)  # type: ignore[arg-type]
     with torch.no_grad():
-        for parameter in lim.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape))
+        for name, parameter in lim.named_parameters():
+            if not name.startswith("field."):
+                parameter.add_(0.1 * torch.randn(parameter.shape))
+        lim.field.output.bias[0] = 0
+    assert len(lim.surface(state.triplane).positions[0].unique(dim=0)) > 10
     return lim, state, guide
 
 
@@ -41,7 +48,7 @@ def test_flows_are_what_the_triplane_is_made_with() -> None:
     with torch.no_grad():
         triplane, flows = lim.with_flows(source, target, alpha)
         assert torch.equal(lim(state, guide, alpha).triplane, triplane)
-    assert len(flows) == 3  # as matched, as corrected once and again
+    assert len(flows) == 3  # as points say, as corrected once and again
     assert all(flow.shape == (2, 3, 2, *source.shape[-2:]) for pair in flows for flow in pair)
     steps = [pair[0] for pair in flows]
     assert all((after - before).abs().max() > 1e-3 for before, after in pairwise(steps))
@@ -51,10 +58,44 @@ def test_flows_are_what_the_triplane_is_made_with() -> None:
     torch.testing.assert_close(triplane.flatten(0, 1), blend)
 
 
+def test_motion_is_found_once_for_one_guide(monkeypatch: pytest.MonkeyPatch) -> None:
+    lim, state, guide = interval()
+    asked: list[torch.Tensor] = []
+    found = lim.motion
+    monkeypatch.setattr(lim, "motion", lambda source, target: asked.append(source) or found(source, target))
+    with torch.no_grad():
+        for alpha in (0.2, 0.8):
+            lim(state, guide, torch.full((2,), alpha))
+        lim.origins(state, guide, torch.full((2,), 0.4), torch.zeros(2, 3, 3))
+        assert len(asked) == 1
+        moved = InterpolationState(state.triplane + 0.1, state.features)
+        lim(moved, guide, torch.full((2,), 0.5))
+    assert len(asked) == 2
+    assert asked[1] is moved.triplane
+
+
+def test_points_go_from_their_own_keyframe_to_the_other() -> None:
+    generator = torch.Generator().manual_seed(0)
+    positions, way, bend = (torch.rand(2, 1, 5, 3, generator=generator) for _ in range(3))
+    motion = Motion(positions, way, bend)
+    for alpha, own, other in ((0.0, 0, 1), (1.0, 1, 0)):
+        points, moves = motion.at(torch.tensor([alpha]))
+        ours, theirs = slice(5 * own, 5 * own + 5), slice(5 * other, 5 * other + 5)
+        torch.testing.assert_close(points[:, ours], positions[own])
+        torch.testing.assert_close(points[:, theirs], positions[other] + way[other])
+        # nobody has gone anywhere from the keyframe that it is, and all ways lead to the other
+        assert (moves[:, :, own] == 0).all()
+        torch.testing.assert_close(moves[:, ours, other], way[own])
+        torch.testing.assert_close(moves[:, theirs, other], -way[other])
+    points, moves = motion.at(torch.tensor([0.3]))
+    torch.testing.assert_close(points[:, :5], positions[0] + 0.3 * way[0] + 0.21 * bend[0])
+    torch.testing.assert_close(points + moves[:, :, 0], torch.cat([positions[0], positions[1] + way[1]], 1))
+
+
 @pytest.mark.parametrize("kind", ["rgb", "canonical"])
-def test_origins_are_where_the_planes_came_from(kind: str) -> None:
+def test_origins_are_where_the_surface_came_from(kind: str) -> None:
     lim, state, guide = interval(kind)
-    points = torch.rand(2, 30, 3, generator=torch.Generator().manual_seed(5)) * 1.8 - 0.9
+    points = lim.surface(state.triplane, 30).positions
     with torch.no_grad():
         assert torch.equal(lim.origins(state, guide, torch.zeros(2), points), points)
         found = lim.origins(state, guide, torch.ones(2), points)
@@ -63,9 +104,13 @@ def test_origins_are_where_the_planes_came_from(kind: str) -> None:
 
 def test_gradients_are_finite_and_reach_all() -> None:
     lim, state, guide = interval()
-    _, flows = lim.with_flows(state.triplane, guide.target.triplane, torch.tensor([0.3, 1.0]))
-    sum(flow.square().sum() for pair in flows for flow in pair).backward()  # type: ignore[union-attr]
+    _, flows = lim.with_flows(state.triplane, guide.target.triplane, torch.tensor([0.3, 0.9]))
+    first, _, _ = lim.scene_flow(lim.surface(state.triplane), lim.surface(guide.target.triplane))
+    (first.square().sum() + sum(flow.square().sum() for pair in flows for flow in pair)).backward()
     for name, parameter in lim.named_parameters():
+        if name.startswith("field."):
+            assert parameter.grad is None, name
+            continue
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.abs().max() > 0, name
@@ -78,14 +123,17 @@ def test_a_canonical_lim_makes_no_triplane() -> None:
 
 
 def test_its_configuration_says_which_model_it_is() -> None:
-    config = MatchingConfig(near_radius=3, far_reach=0.6)
+    config = MatchingConfig(points=100, within_blocks=1)
     built = build_lim(to_plain(config))
     assert isinstance(built, MatchingLIM)
     assert built.config == config
     assert not isinstance(build_lim(to_plain(lim_config("tiny"))), MatchingLIM)
-    with pytest.raises(ConfigError, match="far_reach above"):
-        from_plain(MatchingConfig, {"near_reach": 0.8})
-    with pytest.raises(ConfigError, match="corrections must be"):
-        from_plain(MatchingConfig, {"corrections": -1})
-    with pytest.raises(ConfigError, match="from 1 to 32"):
-        from_plain(MatchingConfig, {"near_radius": 0})
+    for wrong, said in (
+        ({"points": 0}, "points must be"),
+        ({"lattice": 4}, "lattice from 8"),
+        ({"corrections": -1}, "corrections must be"),
+        ({"heads": 8}, "30 wide"),
+        ({"moved_blocks": 0}, "blocks must be"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            from_plain(MatchingConfig, wrong)

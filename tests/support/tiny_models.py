@@ -8,8 +8,8 @@ from torch import Tensor
 from lim_cli.core.camera import Cameras, orbit_cameras
 from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, LIMConfig, state_of
 from lim_cli.models.lrm import LRM
-from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM
-from lim_cli.models.presets import Kind, lrm_config
+from lim_cli.models.matching_lim import MatchingLIM
+from lim_cli.models.presets import Kind, lrm_config, matching_config
 
 
 def tiny_lrm(kind: Kind = "rgb", seed: int = 0) -> LRM:
@@ -18,8 +18,10 @@ def tiny_lrm(kind: Kind = "rgb", seed: int = 0) -> LRM:
 
 
 def tiny_matching(kind: Kind = "rgb") -> MatchingLIM:
-    """Of either kind; what it matches are LRM's planes."""
-    return MatchingLIM(MatchingConfig(kind=kind, field=lrm_config("tiny").field)).eval()
+    """Of either kind; what it matches are the surfaces of LRM's triplanes."""
+    lim = MatchingLIM(matching_config("tiny", kind)).eval()
+    lim.field.load_state_dict(tiny_lrm().field.state_dict())
+    return lim
 
 
 def tiny_rig(batch: int = 1) -> Cameras:

@@ -68,10 +68,11 @@ def test_every_task_takes_steps(name: str, head: str, teachers: dict[str, str], 
     assert torch.isfinite(torch.tensor(list(result.values()))).all()
     steps = [entry for entry in log_of(tmp_path / "run") if "loss" in entry]
     assert [entry["step"] for entry in steps] == [1, 2]
-    assert all(entry["norm"] > 0 for entry in steps)
+    # an untrained LRM shows no surface to match; tests/training/test_matching.py lends it one
+    assert all(entry["norm"] > 0 for entry in steps) or (name, head) == ("canonical_lim", "match")
     if name not in ("views", "camera", "volume"):
         config = load_model(tmp_path / "run" / "model", build_lrm if name.endswith("lrm") else build_lim).config
-        # what matches planes matches LRM's, whatever it says of them
+        # what matches surfaces matches LRM's, whatever it says of them
         kind = config.kind if head == "match" and name.endswith("lim") else config.field.kind
         assert kind == ("canonical" if name.startswith("canonical") else "rgb")
 

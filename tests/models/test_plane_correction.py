@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import pytest
 import torch
 import torch.nn.functional as F
 
-from lim_cli.models.plane_matching import Level, PlaneMatching, local_correlation
+from lim_cli.models.plane_correction import PlaneCorrection, local_correlation
+from lim_cli.models.plane_layers import PlaneExchange
 
-SIZE = 64
-NEAR, FAR = Level(2, 4, 0.25), Level(4, 4, 0.75)
+SIZE = 32
 
 
 def textured_planes(size: int, planes: int = 3) -> torch.Tensor:
@@ -15,29 +14,31 @@ def textured_planes(size: int, planes: int = 3) -> torch.Tensor:
     return F.interpolate(torch.randn(planes, 8, size // 8, size // 8, generator=generator), size=size, mode="bicubic")
 
 
-@pytest.mark.parametrize(
-    ("alpha", "cells"),
-    [(0.5, (4, 0)), (0.25, (-4, 8)), (0.5, (0, 0)), (0.5, (20, 0)), (0.25, (4, -16)), (1.0, (0, 16)), (0.0, (8, 0))],
-)
-def test_untrained_matching_finds_what_moved(alpha: float, cells: tuple[int, int]) -> None:
-    middle = textured_planes(SIZE)
-    # moves of whole cells at both ends: what is here at alpha was a part of the way back, and will be further on
-    back = tuple(-round(alpha * c) for c in cells)
-    ahead = tuple(round((1 - alpha) * c) for c in cells)
-    source, target = (torch.roll(middle, shift[::-1], (-2, -1)) for shift in (back, ahead))
-    matching = PlaneMatching(8, NEAR, FAR)
-    share = torch.full((3, 1, 1, 1), alpha)
+def test_untrained_it_corrects_nothing() -> None:
+    correction, planes = PlaneCorrection(8), textured_planes(SIZE)
     with torch.no_grad():
-        found = matching.velocity(source, target, share)
-        assert (matching.corrections(source, target, found, share) == 0).all()
-    expected = torch.tensor([ahead[0] - back[0], ahead[1] - back[1]]) * 2 / SIZE
-    inner = found[..., 24:-24, 24:-24]
-    error = (inner - expected.view(2, 1, 1)).norm(dim=1).mean()
-    assert error < (0.05 if expected.abs().max() <= NEAR.reach else 0.1)  # levels have cells of 0.0625 and 0.125
+        found = correction(planes, planes.roll(2, -1), torch.zeros(3, 2, SIZE, SIZE), torch.full((3, 1, 1, 1), 0.3))
+    assert found.shape == (3, 4, SIZE, SIZE)
+    assert (found == 0).all()
+
+
+def test_it_learns_to_bring_planes_together() -> None:
+    torch.manual_seed(0)
+    correction, source = PlaneCorrection(8), textured_planes(SIZE)
+    target, half = source.roll(2, -1), torch.full((3, 1, 1, 1), 0.5)  # two cells on along x: each end is one cell off
+    still = torch.zeros(3, 2, SIZE, SIZE)
+    wanted = torch.tensor([-2 / SIZE, 0, 2 / SIZE, 0]).view(4, 1, 1)
+    optimizer = torch.optim.Adam(correction.parameters(), 3e-4)
+    for _ in range(40):
+        error = (correction(source, target, still, half) - wanted)[..., 8:-8, 8:-8].abs().mean()
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+    assert error < 0.5 * wanted.abs().mean()
 
 
 def test_planes_tell_each_other_of_shared_axes_alone() -> None:
-    exchange = PlaneMatching(8, NEAR, FAR, width=16).matching.exchanges[0]
+    exchange = PlaneExchange(16)
     planes = torch.randn(3, 16, 12, 12, generator=torch.Generator().manual_seed(0))
     assert (exchange(planes) == 0).all()
     torch.nn.init.eye_(exchange.across.weight)
