@@ -86,8 +86,8 @@ def _moved(ends: Ends, alpha: float, *, straight_ways: bool) -> Tensor:
     if straight_ways:
         here = torch.lerp(first, last, alpha)
     flows = on_planes(here[None], torch.stack([first - here, last - here], 1)[None], *source.shape[-2:])
-    moved = [warp(planes, flow[0]) for planes, flow in zip((source, target), flows, strict=True)]
-    return torch.lerp(*moved, alpha)
+    there, onward = flows[:, 0]
+    return torch.lerp(warp(source, there), warp(target, onward), alpha)
 
 
 class Interpolator:
