@@ -6,9 +6,10 @@ Nothing here was trained on: procedural objects come from held-out seeds, scenes
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -36,14 +37,14 @@ TRACKED = 4096
 class Middle:
     """The truth at `alpha`: views [view, h, w, 4] from the source cameras, which only the Oracle is shown, and
 
-    truth [novel view, h, w, 4] from the novel ones; uint8, straight alpha. motion: where points of its surface are at
-    the source, at alpha and at the target, model frame [3, point, 3]; None where that is not known.
+    truth [novel view, h, w, 4] from the novel ones; uint8, straight alpha. motion says where points of its surface are
+    at the source, at alpha and at the target, model frame [3, point, 3]; None where that is not known.
     """
 
     alpha: float
     views: np.ndarray
     truth: np.ndarray
-    motion: np.ndarray | None = None
+    motion: Callable[[], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,15 +111,22 @@ def _drawn_case(
     first, *between, last = placed.poses(phases)
     light = random_light(rng)
     rig, novel = source_rig(rng, IMAGE_SIZE), target_rig(rng, IMAGE_SIZE, views)
-    middles = [
-        Middle(alpha, shots(pose, rig, light, first), shots(pose, novel, light, first))
-        for alpha, pose in zip(alphas, between, strict=True)
-    ]
+    middles = tuple(
+        Middle(
+            alpha,
+            shots(pose, rig, light, first),
+            shots(pose, novel, light, first),
+            partial(_motion, placed, phases[[0, n, -1]]),
+        )
+        for n, (alpha, pose) in enumerate(zip(alphas, between, strict=True), 1)
+    )
     ends = np.stack([shots(pose, rig, light, first) for pose in (first, last)])
-    for n, middle in enumerate(middles):  # last, so that what is drawn before does not depend on it
-        tracks = placed.track(rng, TRACKED, phases[[n + 1, 0, -1]])
-        middles[n] = replace(middle, motion=tracks[[1, 0, 2]].astype(np.float32))
-    return Case(group, name, ends, cameras_of(rig), cameras_of(novel), tuple(middles))
+    return Case(group, name, ends, cameras_of(rig), cameras_of(novel), middles)
+
+
+def _motion(placed: AnimatedObject, phases: np.ndarray) -> np.ndarray:
+    tracks = placed.track(np.random.default_rng(0), TRACKED, phases[[1, 0, 2]])
+    return tracks[[1, 0, 2]].astype(np.float32)
 
 
 def scene_cases(folder: Path, *, alphas: Sequence[float] = (0.5,), most: int | None = None) -> Iterator[Case]:

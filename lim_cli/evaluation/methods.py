@@ -82,7 +82,7 @@ def _moved(ends: Ends, alpha: float, *, straight_ways: bool) -> Tensor:
     if middle.motion is None:
         raise ConfigError("--ceilings need true motion, which scene folders lack; leave it or the scenes out.")
     source, target = ends.source.triplane[0], ends.target.triplane[0]
-    first, here, last = torch.from_numpy(middle.motion).to(source.device)
+    first, here, last = torch.from_numpy(middle.motion()).to(source.device)
     if straight_ways:
         here = torch.lerp(first, last, alpha)
     flows = on_planes(here[None], torch.stack([first - here, last - here], 1)[None], *source.shape[-2:])

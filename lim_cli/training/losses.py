@@ -136,6 +136,7 @@ def distillation_loss(field: FieldDecoder, predicted: Tensor, teacher: Tensor, p
     return shape, colour
 
 
-def mean_distance(found: Tensor, truth: Tensor) -> Tensor:
-    """Mean distance of points [..., 3], smooth where they meet."""
-    return ((found - truth).square().sum(-1) + 1e-6).sqrt().mean()
+def mean_distance(found: Tensor, truth: Tensor, counted: Tensor | None = None) -> Tensor:
+    """Mean distance of points [..., 3], smooth where they meet; of those that are `counted` [...] alone, 0 of none."""
+    distances = ((found - truth).square().sum(-1) + 1e-6).sqrt()
+    return distances.mean() if counted is None else (distances * counted).sum() / counted.sum().clamp_min(1)

@@ -11,7 +11,7 @@ from lim_cli.data.samples import SampleSpec
 from lim_cli.models.matching_lim import MatchingLIM
 from lim_cli.models.surface_points import SurfacePoints
 from lim_cli.training.config import TrainConfig
-from lim_cli.training.losses import distillation_loss
+from lim_cli.training.losses import distillation_loss, mean_distance
 from lim_cli.training.motion import motion_losses, plane_motion
 from lim_cli.training.point_pairs import SAID, Pair, any_pair, both_ends, painted_clips, varied
 from lim_cli.training.replays import Replays
@@ -99,9 +99,9 @@ class MatchingTask(Task):
         share = share[..., None, None]
         found = {"first": first, "there": way, "between": share * way + share * (1 - share) * bend}
         wanted = {"first": truth, "there": truth, "between": passing}
-        errors = {name: _mean_distance(found[name], wanted[name], trusted) for name in found}
+        errors = {name: mean_distance(found[name], wanted[name], trusted) for name in found}
         loss = self.config.lim_loss.motion * (0.5 * errors["first"] + errors["there"] + 2 * errors["between"])
-        errors["still"] = _mean_distance(0 * truth, truth, trusted)
+        errors["still"] = mean_distance(0 * truth, truth, trusted)
         return loss, {name: error.detach() for name, error in errors.items()}
 
     def _corrections(self, known: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -148,9 +148,3 @@ class MatchingTask(Task):
                 found["planes"] = planes.half().unflatten(0, (-1, count)).transpose(0, 1)
                 found |= {name: batch[name] for name in LABELS}
         return found
-
-
-def _mean_distance(found: Tensor, truth: Tensor, trusted: Tensor) -> Tensor:
-    """Of the trusted points; 0 of none."""
-    distances = ((found - truth).square().sum(-1) + 1e-6).sqrt()  # smooth where they meet
-    return (distances * trusted).sum() / trusted.sum().clamp_min(1)

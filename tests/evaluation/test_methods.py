@@ -62,13 +62,14 @@ def test_ceilings_move_the_planes_by_true_motion(ends: Ends, networks: Networks)
     found = {name: method(ends, 0.5) for name, method in (("true", true_motion), ("straight", straight))}
     assert all(torch.isfinite(planes).all() for planes in found.values())
     assert (found["true"] - found["straight"]).abs().max() > 0
-    motion = ends.case.middles[0].motion
-    assert motion is not None
+    known = ends.case.middles[0].motion
+    assert known is not None
+    motion = known()
     ways = np.linalg.norm(motion[0] - motion[2], axis=-1)
     assert ways.mean() > 0.01
     # where nothing moves, the blend is what is left
     still = np.repeat(motion[1:2], 3, axis=0)
-    unmoved = Ends(networks, replace(ends.case, middles=(replace(ends.case.middles[0], motion=still),)))
+    unmoved = Ends(networks, replace(ends.case, middles=(replace(ends.case.middles[0], motion=lambda: still),)))
     torch.testing.assert_close(true_motion(unmoved, 0.5), linear(unmoved, 0.5), atol=1e-5, rtol=1e-5)
     unknown = Ends(networks, replace(ends.case, middles=(replace(ends.case.middles[0], motion=None),)))
     with pytest.raises(ConfigError, match="--ceilings"):
