@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lim_cli.core.camera import Cameras, project
 from lim_cli.models.triplane import bilinear_rows
 
-CELLS_AT_ONCE = 6912  # without gradients on a CPU: what stays in its cache
+CELLS_AT_ONCE = 9216  # of one sample on a CPU: what stays in its cache
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,12 @@ class Lifting(nn.Module):
             scale = pixels.new_tensor([2 / cameras.size[1], 2 / cameras.size[0]])
             places = pixels * scale - 1  # [batch, view, cell, 2]
             seen = ((places.abs() < 1).all(-1) & (depth > 0))[..., None]
-        table = maps.permute(0, 1, 3, 4, 2).flatten(0, 1).contiguous()
-        count = places.shape[2] if torch.is_grad_enabled() or maps.is_cuda else CELLS_AT_ONCE
-        slabs = zip(places.split(count, 2), seen.split(count, 2), strict=True)
-        cell = torch.cat([self._cells(table, *slab) for slab in slabs], 1)
+        table = maps.permute(0, 1, 3, 4, 2).contiguous()
+        if maps.is_cuda:
+            cell = self._cells(table, places, seen)
+        else:
+            samples = zip(table.split(1), places.split(1), seen.split(1), strict=True)
+            cell = torch.cat([self._by_slabs(*sample) for sample in samples])
         cell = cell.view(batch, size, size, size, -1)  # x, y, z
         planes = []
         for linear, order in zip(self.columns, ((2, 1, 3), (3, 1, 2), (3, 2, 1)), strict=True):
@@ -64,12 +66,17 @@ class Lifting(nn.Module):
             planes.append(linear(columns).permute(0, 3, 1, 2))
         return torch.stack(planes, 1)
 
+    def _by_slabs(self, table: Tensor, places: Tensor, seen: Tensor) -> Tensor:
+        slabs = zip(places.split(CELLS_AT_ONCE, 2), seen.split(CELLS_AT_ONCE, 2), strict=True)
+        return torch.cat([self._cells(table, *slab) for slab in slabs], 1)
+
     def _cells(self, table: Tensor, places: Tensor, seen: Tensor) -> Tensor:
-        """Cells [batch, cell, cell_channels] at places [batch, view, cell, 2] of maps [batch * view, h, w, channel]."""
+        """Cells [batch, cell, cell_channels] at places [batch, view, cell, 2] of maps [batch, view, h, w, channel]."""
         batch, view = places.shape[:2]
-        found = bilinear_rows(table, places.flatten(0, 1)).unflatten(0, (batch, view)) * seen
+        found = bilinear_rows(table.flatten(0, 1), places.flatten(0, 1)).unflatten(0, (batch, view)) * seen
         mean = found.mean(1)
-        deviation = (found.square().mean(1) - mean.square()).clamp_min(0).add(1e-5).sqrt()
+        # not mean square less squared mean: in bfloat16 their difference is noise, and its root's slope without bound
+        deviation = (found - mean[:, None]).square().mean(1).add(1e-5).sqrt()
         matte = torch.where(seen, found[..., 3:4], torch.ones_like(found[..., 3:4]))
         return self.cell(torch.cat([mean, deviation, matte.amin(1), matte.mean(1)], -1))
 
