@@ -28,9 +28,10 @@ def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
 
 
 def fast_in_bfloat16(device: torch.device | str) -> bool:
-    """Whether a device has units for bfloat16 products: every CUDA device of today, and CPUs with AMX.
+    """Whether a device has units for bfloat16 products: every CUDA device of today, and CPUs with AMX or
 
-    Other CPUs take many times longer for them than for float32.
+    AVX512_BF16. Other CPUs take many times longer for them than for float32.
     """
     kind = torch.device(device).type
-    return kind == "cuda" or (kind == "cpu" and torch.cpu._is_amx_tile_supported())
+    units = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return kind == "cuda" or (kind == "cpu" and units)
