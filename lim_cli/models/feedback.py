@@ -8,6 +8,7 @@ for what no view shows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,29 +62,37 @@ class Feedback(nn.Module):
         rooms = [Room.of(field, planes.detach()) for planes in triplane]
         found = []
         for phase in PHASES[: self.config.rounds]:
-            gradients = []
-            for n, (room, planes) in enumerate(zip(rooms, triplane, strict=True)):
+            rays = []
+            for n, room in enumerate(rooms):
                 rig = Cameras(cameras.world_from_camera[n], cameras.intrinsics[n], cameras.size)
-                rays = seen_rays(room, views[n].float(), rig, trust, phase=phase)
-                gradients.append(disagreement_gradient(field, planes, rays, self.config.samples))
-            told = torch.asinh(GAIN * torch.stack(gradients))
+                rays.append(seen_rays(room, views[n].float(), rig, trust, phase=phase))
+            told = torch.asinh(GAIN * disagreement_gradients(field, triplane, rays, self.config.samples))
             step = self.step(torch.cat([triplane, told], 2).flatten(0, 1))
             triplane = triplane + step.view_as(triplane)
             found.append(triplane)
         return found
 
 
-def disagreement_gradient(field: FieldDecoder, triplane: Tensor, rays: SeenRays, samples: int) -> Tensor:
-    """How the sum over all rays of what they see otherwise grows with a triplane [3, c, h, w], which is no variable of
+def disagreement_gradients(field: FieldDecoder, triplanes: Tensor, rays: Sequence[SeenRays], samples: int) -> Tensor:
+    """`disagreement_gradient` of triplanes [batch, 3, c, h, w] and the rays of each."""
+    if triplanes.is_cuda:
+        return disagreement_gradient(field, triplanes, SeenRays.padded(rays), samples)
+    pairs = zip(triplanes, rays, strict=True)
+    return torch.stack([disagreement_gradient(field, planes, some, samples) for planes, some in pairs])
 
-    the result.
+
+def disagreement_gradient(field: FieldDecoder, triplane: Tensor, rays: SeenRays, samples: int) -> Tensor:
+    """How the sum over all rays [ray] of what they see otherwise grows with a triplane [3, c, h, w], or the same of
+
+    several at once; the triplane is no variable of the result.
     """
     total = torch.zeros_like(triplane)
     with torch.enable_grad(), torch.autocast(triplane.device.type, enabled=False):
         planes = triplane.detach().float().requires_grad_()
-        count = RAYS_AT_ONCE if planes.device.type == "cpu" else max(len(rays), 1)
-        for start in range(0, len(rays), count):
-            some = rays[start : start + count]
+        portions = [rays]
+        if planes.device.type == "cpu" and planes.ndim == 4:
+            portions = [rays[n : n + RAYS_AT_ONCE] for n in range(0, len(rays), RAYS_AT_ONCE)]
+        for some in portions:
             colour, outline = disagreement(field, planes, some, samples)
             loss = (some.weights * (colour + OUTLINE * outline)).sum()
             total = total + torch.autograd.grad(loss, planes)[0]

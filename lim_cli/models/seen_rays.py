@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from lim_cli.core.camera import Cameras
 from lim_cli.core.rays import camera_rays, intersect_box
@@ -49,8 +50,14 @@ class SeenRays:
     def __len__(self) -> int:
         return len(self.near)
 
-    def __getitem__(self, index: Tensor | slice) -> SeenRays:
+    def __getitem__(self, index: Tensor | slice | None) -> SeenRays:
         return SeenRays(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+    @staticmethod
+    def padded(several: Sequence[SeenRays]) -> SeenRays:
+        """Rays of several instants [instant, ray], those with fewer filled up with rays of weight 0."""
+        fields = SeenRays.__dataclass_fields__
+        return SeenRays(*(pad_sequence([getattr(rays, n) for rays in several], batch_first=True) for n in fields))
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,11 @@ class Room:
     def of(field: FieldDecoder, triplane: Tensor) -> Room:
         """Of a triplane [3, c, h, w]."""
         axis = torch.linspace(-1, 1, _GRID, device=triplane.device)
-        logits = field.on_lattice(field.project(triplane), (axis, axis, axis)).float()[None, None]
+        if triplane.is_cuda:  # one large product is faster there than many that fit a cache
+            places = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(1, -1, 3)
+            logits = field(triplane[None], places)[0].view(1, 1, _GRID, _GRID, _GRID)
+        else:
+            logits = field.on_lattice(field.project(triplane), (axis, axis, axis)).float()[None, None]
         return Room(F.max_pool3d(logits, 5, 1, 2)[0, 0] > _EMPTY_LOGIT, density(logits)[0, 0])
 
     def passages(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -132,20 +143,23 @@ def seen_rays(
 def disagreement(
     field: FieldDecoder, triplane: Tensor, rays: SeenRays, samples: int, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Between a triplane [3, c, h, w] and what the rays saw: squared error of the premultiplied colour (channels' mean)
+    """Between triplanes [batch, 3, c, h, w] and what their rays [batch, ray] saw: squared error of the premultiplied
 
-    and BCE of opacity and matte, both [ray]. Without a generator samples lie in the middles of their steps.
+    colour (channels' mean) and BCE of opacity and matte, both [batch, ray]. Or of one triplane [3, c, h, w] and its
+    rays [ray]. Without a generator samples lie in the middles of their steps.
     """
+    if triplane.ndim == 4:
+        colour, outline = disagreement(field, triplane[None], rays[None], samples, generator)
+        return colour[0], outline[0]
 
     def densities(points: Tensor) -> tuple[Tensor, Tensor]:
-        logit, values = field(triplane[None], points)
+        logit, values = field(triplane, points)
         return density(logit), values
 
     rendered = march_between(
-        densities, rays.origins[None], rays.directions[None], rays.near[None], rays.far[None],
-        samples=samples, generator=generator,
-    )  # fmt: skip
-    colour = (rendered.values[0] - rays.colours).square().mean(-1)
-    opacity = rendered.opacity[0].clamp(1e-3, 1 - 1e-3)
+        densities, rays.origins, rays.directions, rays.near, rays.far, samples=samples, generator=generator
+    )
+    colour = (rendered.values - rays.colours).square().mean(-1)
+    opacity = rendered.opacity.clamp(1e-3, 1 - 1e-3)
     outline = -(rays.mattes * opacity.log() + (1 - rays.mattes) * (1 - opacity).log())
     return colour, outline

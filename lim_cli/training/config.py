@@ -47,7 +47,7 @@ class TrainConfig:
     corrected: from how many samples of a step a LIM of lim_head=match learns to correct planes, too. painted: clips
     beside every new one whose true surfaces it learns from (`data.clip_samples`), which costs no pass of LRM either.
     lifting: False trains an LRM without lifted image features. feedback: True trains nothing but the feedback
-    (`models.feedback`) of the LRM in `initial`.
+    (`models.feedback`) of the LRM in `initial`; joint: all of that LRM and its feedback, after every round.
     patch: 0, or the side in pixels of the squares that rays are drawn in, which field_loss.perceptual (LPIPS, on
     `perceptual_backbone`) and field_loss.edges look at.
     clip_length: frames of a view model's clip, of its whole window if not set; shorter clips show more objects for
@@ -92,6 +92,7 @@ class TrainConfig:
     clip_length: int | None = None
     lifting: bool = True
     feedback: bool = False
+    joint: bool = False
     lim_blocks: int = 6
     lim_guided: bool = True
     replays: int = 0
@@ -120,8 +121,11 @@ class TrainConfig:
             raise ConfigError("replays must not be negative, and is for lim_head=match and feedback alone.")
         if min(self.corrected, self.painted) < 0:
             raise ConfigError(f"corrected and painted must not be negative, got {self.corrected} and {self.painted}.")
-        if self.feedback and (self.task != "lrm" or self.initial is None):
-            raise ConfigError("feedback=true is for lrm alone, and needs --initial FOLDER: the trained LRM it is for.")
+        for name in ("feedback", "joint"):
+            if getattr(self, name) and (self.task != "lrm" or self.initial is None):
+                raise ConfigError(f"{name}=true is for lrm alone, and needs --initial FOLDER: a trained LRM.")
+        if self.feedback and self.joint:
+            raise ConfigError("feedback=true trains the feedback alone, joint=true all of LRM with it; choose one.")
         if self.task == "canonical_lim" and self.lim_head in ("warp", "residual") and self.canonical_teacher is None:
             raise ConfigError(
                 f"Training canonical_lim with lim_head={self.lim_head} needs --canonical-teacher FOLDER: the trained "

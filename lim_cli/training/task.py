@@ -61,10 +61,11 @@ class Task(nn.Module):
         return lrm
 
     def blocks(self) -> list[nn.Module]:
-        """Repeated modules worth compiling."""
+        """Modules worth compiling."""
         models = (self.model, *self._frozen)
         parts = [getattr(model, name) for model in models for name in ("encoder", "scene_flow") if hasattr(model, name)]
-        return [block for part in (*models, *parts) for block in getattr(part, "blocks", ())]
+        lifting = [model.lifting for model in models if hasattr(model, "lifting")]
+        return [*lifting, *(block for part in (*models, *parts) for block in getattr(part, "blocks", ()))]
 
     def field_losses(
         self, field: FieldDecoder, triplane: Tensor, labels: Batch, generator: torch.Generator

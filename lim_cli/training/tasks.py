@@ -17,10 +17,10 @@ from lim_cli.data.samples import SampleSpec
 from lim_cli.models.camera import CameraEstimator, Odds
 from lim_cli.models.checkpoints import read_tensors
 from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, state_of
-from lim_cli.models.lrm import LRM, LRMOutput, encode_canonical, premultiplied
+from lim_cli.models.lrm import LRM, encode_canonical, premultiplied
 from lim_cli.models.presets import Kind, camera_config, load_camera, load_lrm, lrm_config
 from lim_cli.training.config import TrainConfig
-from lim_cli.training.feedback import FeedbackTask
+from lim_cli.training.feedback import FeedbackTask, with_feedback
 from lim_cli.training.losses import distillation_loss
 from lim_cli.training.matching import MatchingTask
 from lim_cli.training.motion import motion_losses, plane_motion
@@ -51,7 +51,11 @@ class LRMTask(Task):
         if not config.lifting:
             lrm = replace(lrm, lifting=None)
         self.model = LRM(lrm)
-        if config.initial is not None:
+        if config.joint:
+            self.model = with_feedback(load_lrm(Path(str(config.initial))))
+            self.model.requires_grad_(True)
+            lrm = self.model.config
+        elif config.initial is not None:
             source = load_lrm(Path(config.initial))
             same = source.config.field.kind == kind
             # feedback is learned last, for the LRM as it then is; a canonical last layer means something else
@@ -75,8 +79,16 @@ class LRMTask(Task):
             draw = torch.rand(len(views), generator=generator, device=views.device)
             kept = (draw >= self.config.lift_drop).to(views.dtype)
             views = degrade(views, self.config.degrade, generator)
-        output: LRMOutput = self.model(views, rig_of(batch), lift_kept=kept)
-        return self.field_losses(self.model.field, output.triplane, instant(batch, 0), generator)
+        rig, labels, field = rig_of(batch), instant(batch, 0), self.model.field
+        first = self.model.first_pass(views, rig, lift_kept=kept).triplane
+        loss, metrics = self.field_losses(field, first, labels, generator)
+        if self.model.feedback is None:
+            return loss, metrics
+        losses = [loss]
+        for found in self.model.feedback(field, first, views, rig):
+            loss, metrics = self.field_losses(field, found, labels, generator)
+            losses.append(loss)
+        return torch.stack(losses).mean(), {"before": losses[0].detach(), "after": loss.detach(), **metrics}
 
 
 class LIMTask(Task):

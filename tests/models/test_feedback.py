@@ -14,7 +14,7 @@ from lim_cli.core.config import to_plain
 from lim_cli.core.errors import ConfigError
 from lim_cli.models import feedback
 from lim_cli.models.checkpoints import save_model
-from lim_cli.models.feedback import Feedback, FeedbackConfig, disagreement_gradient
+from lim_cli.models.feedback import Feedback, FeedbackConfig, disagreement_gradient, disagreement_gradients
 from lim_cli.models.lrm import LRM, premultiplied
 from lim_cli.models.presets import load_lrm, lrm_config
 from lim_cli.models.seen_rays import Room, SeenRays, disagreement, seen_rays
@@ -92,6 +92,15 @@ def test_what_is_told_is_the_gradient(field: FieldDecoder, monkeypatch: pytest.M
     finally:
         field.float()
     assert slope == pytest.approx(float((gradient * direction).sum()), rel=1e-2)
+
+
+def test_gradients_of_several_are_those_of_each(field: FieldDecoder) -> None:
+    """On a GPU they are found at once, with rays of weight 0 where one has fewer than another."""
+    planes = torch.stack([ball(0.5, 0.0), ball(0.6, -1.0)])
+    rays = [rays_of_a_ball(field, one) for one in planes]
+    rays[1] = rays[1][:700]
+    together = disagreement_gradient(field, planes, SeenRays.padded(rays), 6)
+    torch.testing.assert_close(together, disagreement_gradients(field, planes, rays, 6), atol=1e-4, rtol=1e-4)
 
 
 def test_where_all_agree_there_is_little_to_tell(field: FieldDecoder) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lim_cli.core.camera import orbit_cameras
 from lim_cli.models.lrm import premultiplied
-from lim_cli.models.seen_rays import Room, disagreement, seen_rays
+from lim_cli.models.seen_rays import Room, SeenRays, disagreement, seen_rays
 from lim_cli.models.triplane import FieldDecoder
 from lim_cli.stages.render import render_view
 
@@ -63,3 +63,19 @@ def test_what_was_seen_is_agreed_with(field: FieldDecoder, pictures: Tensor) -> 
     assert right[0] < 0.1 * smaller[0]
     assert right[1] < 0.5 * smaller[1]  # its soft rim is half opaque in all
     assert right[0] < 0.1 * darker[0]
+
+
+def test_several_at_once_are_each_as_alone(field: FieldDecoder, pictures: Tensor) -> None:
+    """With rays of weight 0 where one has fewer than another."""
+    both = torch.stack([ball(0.6, 1.0), ball(0.5, -1.0)])
+    rays = [seen_rays(Room.of(field, planes), pictures, CAMERAS, [1] * 4) for planes in both]
+    rays[1] = rays[1][:500]
+    padded = SeenRays.padded(rays)
+    assert padded.near.shape == (2, len(rays[0]))
+    assert not bool(padded.weights[1, 500:].any())
+    with torch.no_grad():
+        together = disagreement(field, both, padded, 6)
+        for n, (planes, some) in enumerate(zip(both, rays, strict=True)):
+            for found, alone in zip(together, disagreement(field, planes, some, 6), strict=True):
+                torch.testing.assert_close(found[n, : len(some)], alone)
+                assert bool(found[n].isfinite().all())

@@ -13,7 +13,7 @@ from lim_cli.models.feedback import FeedbackConfig
 from lim_cli.models.presets import load_lrm
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.feedback import FeedbackTask, with_feedback
-from lim_cli.training.task import Batch
+from lim_cli.training.task import Batch, Task
 from lim_cli.training.tasks import build_task
 
 
@@ -28,7 +28,7 @@ def task(teachers: dict[str, str]) -> FeedbackTask:
     return built
 
 
-def one_batch(task: FeedbackTask, count: int = 1) -> Batch:
+def one_batch(task: Task, count: int = 1) -> Batch:
     dataset = ProceduralDataset(task.spec, seed=1, length=count)
     (batch,) = sample_loader(dataset, batch_size=count, start=0, stop=count, workers=0)
     return batch
@@ -77,8 +77,38 @@ def test_training_goes_on_from_a_feedback(teachers: dict[str, str], tmp_path: Pa
     assert learning == {name for name, _ in again.named_parameters() if name.startswith("feedback.")}
 
 
+def test_all_of_an_lrm_learns_with_its_feedback(teachers: dict[str, str]) -> None:
+    """What is asked for is the mean over the first pass and every round, and all of it can change."""
+    config = TrainConfig(
+        task="lrm", joint=True, initial=teachers["rgb"], preset="tiny", rays=64, points=128, surface=64, warmup=1
+    )
+    task = build_task(config)
+    batch = one_batch(task)
+    loss, metrics = task.eval()(batch, torch.Generator().manual_seed(0))
+    assert metrics["before"] == pytest.approx(float(metrics["after"]), rel=0.2)  # not learned yet: without effect
+    assert loss.item() == pytest.approx(float(metrics["before"]), rel=0.2)
+    loss.backward()
+    still = {name for name, p in task.model.named_parameters() if p.grad is None or not bool(p.grad.any())}
+    # a last layer of zeros lets nothing through to what is before it
+    assert {name.split(".")[0] for name in still} <= {"feedback"}
+    optimizer = torch.optim.Adam(task.model.parameters(), 1e-3)
+    for _ in range(20):
+        optimizer.zero_grad()
+        task.train()(batch, torch.Generator().manual_seed(0))[0].backward()
+        optimizer.step()
+    end = {k: float(v) for k, v in task.eval()(batch, torch.Generator().manual_seed(0))[1].items()}
+    assert end["before"] < metrics["before"]
+    assert end["after"] < end["before"]
+
+
+@pytest.mark.parametrize("name", ["feedback", "joint"])
 @pytest.mark.parametrize("wrong", [{"task": "canonical_lrm"}, {"initial": None}])
-def test_what_it_needs(wrong: dict[str, str | None]) -> None:
-    settings = {"task": "lrm", "initial": "somewhere", **wrong}
-    with pytest.raises(ConfigError, match="feedback"):
-        TrainConfig(feedback=True, **settings)  # type: ignore[arg-type]
+def test_what_it_needs(name: str, wrong: dict[str, str | None]) -> None:
+    settings = {"task": "lrm", "initial": "somewhere", name: True, **wrong}
+    with pytest.raises(ConfigError, match=name):
+        TrainConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_one_of_both() -> None:
+    with pytest.raises(ConfigError, match="choose one"):
+        TrainConfig(task="lrm", initial="somewhere", feedback=True, joint=True)
