@@ -62,6 +62,9 @@ def interpolation(
     ceilings: Annotated[
         bool, typer.Option("--ceilings", help="Also what moving planes could reach: by true motion, whole or straight.")
     ] = False,
+    neighbours: Annotated[
+        bool, typer.Option("--neighbours", help="Also LIM as in a clip, shown the keyframes beyond both ends, too.")
+    ] = False,
     output: judging.OutputOption = None,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
@@ -89,7 +92,7 @@ def interpolation(
         from lim_cli.evaluation.interpolation import compare
 
         cases = _cases(scenes, assets, count, gap, chosen, NOVEL_VIEWS, per_scene)
-        return compare(networks, cases, more=more, ceilings=ceilings, progress=sink)
+        return compare(networks, cases, more=more, ceilings=ceilings, neighbours=neighbours, progress=sink)
 
     judging.run(context, judge, ("lrm", "lim"), output, device, weights, release, json_, quiet, more)
 

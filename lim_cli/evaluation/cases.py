@@ -23,7 +23,7 @@ from lim_cli.data.asset_library import LibraryItem, motion_figures
 from lim_cli.data.procedural.procedural_object import ProceduralObject
 from lim_cli.data.rigged_object import RiggedObject
 from lim_cli.data.rigs import Rig, random_light, source_rig, target_rig
-from lim_cli.data.scene import SceneKeyframe
+from lim_cli.data.scene import Scene, SceneKeyframe
 from lim_cli.data.scene_folder import read_scene
 from lim_cli.data.scene_normalise import NormalisationInfo, normalise_scene, reframe_scene
 from lim_cli.video.clip import unpremultiply
@@ -52,7 +52,8 @@ class Case:
     """ends: source views [2, view, h, w, 4] uint8 of both keyframes, seen by `cameras` [view], model frame.
 
     middles: one per alpha asked for. novel: cameras [novel view] that nobody reconstructs from. group: the set it
-    belongs to; name: of the object and the place in its motion.
+    belongs to; name: of the object and the place in its motion. before, after: the same views as far beyond each end as
+    the ends are apart; None where the motion begins or ends earlier.
     """
 
     group: str
@@ -61,6 +62,8 @@ class Case:
     cameras: Cameras
     novel: Cameras
     middles: tuple[Middle, ...]
+    before: Callable[[], np.ndarray] | None = None
+    after: Callable[[], np.ndarray] | None = None
 
 
 def procedural_cases(
@@ -121,7 +124,14 @@ def _drawn_case(
         for n, (alpha, pose) in enumerate(zip(alphas, between, strict=True), 1)
     )
     ends = np.stack([shots(pose, rig, light, first) for pose in (first, last)])
-    return Case(group, name, ends, cameras_of(rig), cameras_of(novel), middles)
+
+    def beyond(phase: float) -> Callable[[], np.ndarray] | None:
+        if not 0 <= phase <= 1:
+            return None
+        return lambda: shots(next(iter(placed.poses(np.array([phase])))), rig, light, first)
+
+    before, after = beyond(start - gap), beyond(start + 2 * gap)
+    return Case(group, name, ends, cameras_of(rig), cameras_of(novel), middles, before, after)
 
 
 def _motion(placed: AnimatedObject, phases: np.ndarray) -> np.ndarray:
@@ -152,6 +162,7 @@ def scene_cases(folder: Path, *, alphas: Sequence[float] = (0.5,), most: int | N
         for alpha in alphas:
             middle = k + round(alpha * span)
             middles.append(Middle(alpha, scene.keyframes[middle].rgba, shrunk(novel[middle].rgba)))
+        before, after = k - span, k + 2 * span
         yield Case(
             f"{scene.name}, every {span} steps" if span > 1 else scene.name,
             f"{scene.name} {k} to {k + span}",
@@ -159,7 +170,13 @@ def scene_cases(folder: Path, *, alphas: Sequence[float] = (0.5,), most: int | N
             first.cameras,
             in_model(novel[k], info),
             tuple(middles),
+            partial(_views_at, scene, before) if before >= 0 else None,
+            partial(_views_at, scene, after) if after < len(scene.keyframes) else None,
         )
+
+
+def _views_at(scene: Scene, keyframe: int) -> np.ndarray:
+    return scene.keyframes[keyframe].rgba
 
 
 def span_of(alphas: Sequence[float]) -> int:

@@ -16,11 +16,13 @@ from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.evaluation.cases import Case
 from lim_cli.evaluation.methods import (
     FLOW,
+    IN_A_CLIP,
     LINEAR,
     ORACLE,
     STRAIGHT,
     TRUE_MOTION,
     Ends,
+    Interpolator,
     Method,
     flow_and_lrm,
     interpolators,
@@ -46,12 +48,14 @@ def compare(
     *,
     more: Mapping[str, Path] | None = None,
     ceilings: bool = False,
+    neighbours: bool = False,
     samples: int = SAMPLES,
     progress: Progress | None = None,
 ) -> Report:
     """Every method's picture scores by group of cases and alpha; one strip row per case and alpha.
 
-    more: names and folders of further LIMs. ceilings: rows of what moving planes could reach, too.
+    more: names and folders of further LIMs. ceilings: rows of what moving planes could reach, too. neighbours: a row of
+    LIM that is also shown the keyframes beyond both ends.
 
     Notes: how far LIM comes from Linear to the Oracle, and how long one more frame takes each method (both keyframes
     encoded already, rendering left out).
@@ -59,6 +63,7 @@ def compare(
     progress = progress or SilentProgress()
     lims = interpolators(networks, more or {})
     methods: dict[str, Method] = {LINEAR: linear, FLOW: flow_and_lrm, **lims}
+    methods |= {IN_A_CLIP: Interpolator(networks.lim, neighbours=True)} if neighbours else {}
     methods |= {STRAIGHT: straight, TRUE_MOTION: true_motion} if ceilings else {}
     methods[ORACLE] = oracle
     scores: Scores = {}
@@ -68,6 +73,8 @@ def compare(
         for case in cases:
             ends = Ends(networks, case)
             _ = ends.source, ends.target  # before any clock starts
+            if neighbours:
+                _ = ends.before, ends.after
             for middle in case.middles:
                 group = scores.setdefault((case.group, f", alpha {middle.alpha:g}"), {name: [] for name in methods})
                 pictures = [middle.truth[0]]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lim_cli.core.errors import ConfigError, WeightsError
 from lim_cli.evaluation.cases import Case
 from lim_cli.evaluation.image_interpolation import between
-from lim_cli.models.lim import LIM, InterpolationGuide, state_of
+from lim_cli.models.lim import LIM, InterpolationGuide, Neighbour, state_of
 from lim_cli.models.lrm import LRMOutput
 from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM
 from lim_cli.models.plane_flows import warp
@@ -22,6 +24,7 @@ from lim_cli.models.presets import load_lim
 from lim_cli.stages.networks import Networks
 
 LINEAR, FLOW, ORACLE = "Linear", "DIS flow + LRM", "Oracle (LRM)"
+IN_A_CLIP = "LIM in a clip"
 STRAIGHT, TRUE_MOTION = "True ends, straight ways", "True motion"
 
 
@@ -38,6 +41,19 @@ class Ends:
     @cached_property
     def target(self) -> LRMOutput:
         return self.networks.encode(self.case.ends[1], self.case.cameras)
+
+    @cached_property
+    def before(self) -> Neighbour | None:
+        """The keyframe before the source, where there is one."""
+        return self._beyond(self.case.before)
+
+    @cached_property
+    def after(self) -> Neighbour | None:
+        """The keyframe after the target, where there is one."""
+        return self._beyond(self.case.after)
+
+    def _beyond(self, views: Callable[[], np.ndarray] | None) -> Neighbour | None:
+        return None if views is None else Neighbour(self.networks.encode(views(), self.case.cameras).triplane)
 
 
 class Method(Protocol):
@@ -80,7 +96,7 @@ def _moved(ends: Ends, alpha: float, *, straight_ways: bool) -> Tensor:
     """
     middle = next(middle for middle in ends.case.middles if middle.alpha == alpha)
     if middle.motion is None:
-        raise ConfigError("--ceilings need true motion, which scene folders lack; leave it or the scenes out.")
+        raise ConfigError(f"Nobody knows how {ends.case.name} truly moves; leave --ceilings out for it.")
     source, target = ends.source.triplane[0], ends.target.triplane[0]
     first, here, last = torch.from_numpy(middle.motion()).to(source.device)
     if straight_ways:
@@ -91,15 +107,17 @@ def _moved(ends: Ends, alpha: float, *, straight_ways: bool) -> Tensor:
 
 
 class Interpolator:
-    """A LIM (eq. 1)."""
+    """A LIM (eq. 1). neighbours: it is also shown the keyframes beyond both ends, as it is in a clip."""
 
-    def __init__(self, lim: LIM | MatchingLIM) -> None:
-        self._lim = lim
+    def __init__(self, lim: LIM | MatchingLIM, *, neighbours: bool = False) -> None:
+        self._lim, self._neighbours = lim, neighbours
 
     @torch.no_grad()
     def __call__(self, ends: Ends, alpha: float) -> Tensor:
         source = state_of(ends.source)
         guide = InterpolationGuide(ends.target.image_tokens, source, state_of(ends.target))
+        if self._neighbours:
+            guide = replace(guide, before=ends.before, after=ends.after)
         found = self._lim(source, guide, torch.tensor([alpha], device=source.triplane.device))
         triplane: Tensor = found.triplane[0]
         return triplane

@@ -68,17 +68,33 @@ class InterpolationState:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A keyframe beyond one end of an interval: LRM's triplane [batch, 3, channel, h, w], and how far from that end it
+
+    lies in time, in lengths of the interval (positive).
+    """
+
+    triplane: Tensor
+    distance: float = 1.0
+
+
+@dataclass(frozen=True)
 class InterpolationGuide:
     """What stays fixed over an interval.
 
     image_tokens: of the target's views (LIM, and CanonicalLIM's flow head), of both ends' (CanonicalLIM otherwise).
     source, target: LRM's (RGB) outputs at both keyframes; a recurrent pass may pass its own state as source.
-    memory: what models found that holds at every alpha, by model; passes with one guide share it.
+    before, after: keyframes beyond the source and the target, where there are any (past the paper): how things came
+    and how they go on tells on what way they go between; read by the head that matches surfaces.
+    memory: what models found that holds at every alpha, by model; passes with one guide share it, and guides of one
+    clip may.
     """
 
     image_tokens: Tensor
     source: InterpolationState
     target: InterpolationState
+    before: Neighbour | None = None
+    after: Neighbour | None = None
     memory: dict[nn.Module, Any] = field(default_factory=dict, compare=False, repr=False)
 
 

@@ -6,7 +6,8 @@ things better (`weights/TRAINING_LOG.md`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -66,11 +67,15 @@ class MatchingConfig:
 
 @dataclass(frozen=True)
 class Motion:
-    """Points of both surfaces [2, batch, point, 3], model units, and what `SceneFlow` says of them."""
+    """Points of both surfaces [2, batch, point, 3], model units, and how they move: at share s of the time to the other
+
+    keyframe a point is at x + s way + s (1 - s) (bend + s twist).
+    """
 
     positions: Tensor
     way: Tensor
     bend: Tensor
+    twist: Tensor
 
     def at(self, alpha: Tensor) -> tuple[Tensor, Tensor]:
         """Of alpha [batch]: where all points are by then [batch, 2 point, 3], and how far they came from the source and
@@ -78,10 +83,43 @@ class Motion:
         go to the target [batch, 2 point, 2, 3], as displacements from there.
         """
         share = torch.stack([alpha, 1 - alpha]).view(2, -1, 1, 1)
-        now = self.positions + share * self.way + share * (1 - share) * self.bend
+        now = self.positions + share * self.way + share * (1 - share) * (self.bend + share * self.twist)
         home, other = self.positions - now, self.positions + self.way - now
         moves = torch.stack([torch.stack([home[0], other[1]]), torch.stack([other[0], home[1]])], -2)
         return torch.cat([*now], 1), torch.cat([*moves], 1)
+
+    def between(self, before: Passing | None, after: Passing | None) -> Motion:
+        """The same on the ways that neighbouring keyframes tell: the polynomial in time through a point's places at all
+
+        of them. before, after: beyond the source, beyond the target; at least one.
+        """
+        curves = [self._curve(0, before, after), self._curve(1, after, before)]
+        bend, twist = (torch.stack(parts) for parts in zip(*curves, strict=True))
+        return replace(self, bend=bend, twist=twist)
+
+    def _curve(self, end: int, own: Passing | None, far: Passing | None) -> tuple[Tensor, Tensor]:
+        """bend and twist of one end's points, by Newton's divided differences over the times -a, 0, 1 and 1 + c."""
+        places, way = self.positions[end], self.way[end]
+        second = []
+        if own is not None:
+            second.append((way + own.ways / own.distance) / (1 + own.distance))
+        if far is not None:
+            on = at_places(places + way, far.places, far.ways)
+            second.append((on / far.distance - way) / (1 + far.distance))
+        if own is None or far is None:
+            return -second[0], torch.zeros_like(way)
+        third = (second[1] - second[0]) / (1 + own.distance + far.distance)
+        # s (s - 1) (second + (s + a) third)
+        return -second[0] - own.distance * third, -third
+
+
+@dataclass(frozen=True)
+class Passing:
+    """Points of a keyframe's surface [batch, point, 3] and their ways to a neighbouring keyframe, `distance` away."""
+
+    places: Tensor
+    ways: Tensor
+    distance: float
 
 
 class MatchingLIM(nn.Module):
@@ -113,7 +151,7 @@ class MatchingLIM(nn.Module):
         """Of both ends' triplanes [batch, 3, channel, h, w]."""
         found = [self.surface(planes) for planes in (source, target)]
         _, way, bend = self.scene_flow(*found)
-        return Motion(torch.stack([f.positions for f in found]), way, bend)
+        return Motion(torch.stack([f.positions for f in found]), way, bend, torch.zeros_like(bend))
 
     def surface(
         self, triplane: Tensor, count: int | None = None, generator: torch.Generator | None = None
@@ -155,9 +193,33 @@ class MatchingLIM(nn.Module):
         return points + at_places(points, known, moves[..., 0, :])
 
     def _remembered(self, source: Tensor, target: Tensor, guide: InterpolationGuide) -> Motion:
-        """The motion between them, which is the same at every alpha: found once for all calls with one guide."""
-        known = guide.memory.get(self)
-        if known is None or known[0] is not source:
-            known = guide.memory[self] = (source, self.motion(source, target))
-        motion: Motion = known[1]
+        """The motion between them, which is the same at every alpha: found once for all calls with one memory."""
+        known = guide.memory.setdefault(self, _Memory())
+        motion = known.of(self, source, target)
+        # a recurrent pass does not start at a keyframe
+        before = guide.before if source is guide.source.triplane else None
+        if before is None and guide.after is None:
+            return motion
+        own = far = None
+        if before is not None:
+            came = known.of(self, before.triplane, source)  # the source has the same points in both
+            own = Passing(came.positions[1], came.way[1], before.distance)
+        if guide.after is not None:
+            goes = known.of(self, target, guide.after.triplane)
+            far = Passing(goes.positions[0], goes.way[0], guide.after.distance)
+        return motion.between(own, far)
+
+
+class _Memory:
+    """The last motions found, by their triplanes."""
+
+    def __init__(self) -> None:
+        self._found: deque[tuple[Tensor, Tensor, Motion]] = deque(maxlen=4)
+
+    def of(self, lim: MatchingLIM, source: Tensor, target: Tensor) -> Motion:
+        for first, last, motion in self._found:
+            if first is source and last is target:
+                return motion
+        motion = lim.motion(source, target)
+        self._found.append((source, target, motion))
         return motion

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, state_of
+from lim_cli.artifacts.keyframes import KeyframesArtifact
+from lim_cli.models.lim import LIM, InterpolationGuide, InterpolationState, Neighbour, state_of
 from lim_cli.models.lrm import LRMOutput
 from lim_cli.models.matching_lim import MatchingLIM
 from lim_cli.stages.failures import require_finite
@@ -41,10 +43,22 @@ def output_times(keyframe_times: np.ndarray, fps: float) -> np.ndarray:
 class Interval:
     """LIM and CanonicalLIM between two keyframes' LRM outputs (batch of one)."""
 
-    def __init__(self, networks: Networks, source: LRMOutput, target: LRMOutput) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        source: LRMOutput,
+        target: LRMOutput,
+        *,
+        before: Neighbour | None = None,
+        after: Neighbour | None = None,
+        memory: dict[nn.Module, Any] | None = None,
+    ) -> None:
+        """before, after, memory: see `InterpolationGuide`."""
         self.networks = networks
         self.source, self.target = source, target
-        self._guide = InterpolationGuide(target.image_tokens, state_of(source), state_of(target))
+        self._guide = InterpolationGuide(
+            target.image_tokens, state_of(source), state_of(target), before, after, {} if memory is None else memory
+        )
         self._canonical_guide = InterpolationGuide(
             torch.cat([source.image_tokens, target.image_tokens], 1), state_of(source), state_of(target)
         )
@@ -81,3 +95,40 @@ class Interval:
 
     def _alpha(self, alpha: float) -> Tensor:
         return torch.tensor([alpha], device=self.source.triplane.device)
+
+
+class Intervals:
+    """Intervals of a clip's keyframes, each with its neighbours beyond; four keyframes are in memory at once, and what
+
+    LIM finds between two keyframes is found once for the intervals that follow each other.
+    """
+
+    def __init__(self, networks: Networks, keyframes: KeyframesArtifact) -> None:
+        self._networks, self._keyframes = networks, keyframes
+        self._memory: dict[nn.Module, Any] = {}
+        self._outputs: dict[int, LRMOutput] = {}
+
+    def between(self, source: int, target: int) -> Interval:
+        """From one keyframe to another, earlier or later; a clip of one keyframe stands still."""
+        last = len(self._keyframes) - 1
+        step = target - source
+        numbers = {k: min(max(k, 0), last) for k in (source - step, source, target, target + step)}
+        self._outputs = {k: self._outputs.get(k) or self._output(k) for k in sorted(set(numbers.values()))}
+        return Interval(
+            self._networks,
+            self._outputs[source],
+            self._outputs[target],
+            before=self._neighbour(numbers[source - step], source, target),
+            after=self._neighbour(numbers[target + step], target, source),
+            memory=self._memory,
+        )
+
+    def _neighbour(self, keyframe: int, end: int, other: int) -> Neighbour | None:
+        if keyframe == end:
+            return None
+        times = self._keyframes.times
+        distance = abs(times[keyframe] - times[end]) / abs(times[other] - times[end])
+        return Neighbour(self._outputs[keyframe].triplane, float(distance))
+
+    def _output(self, keyframe: int) -> LRMOutput:
+        return self._keyframes.output(keyframe, self._networks.device)

@@ -25,7 +25,7 @@ from lim_cli.stages.agreed_surface import agreed_surface, coloured_surface, surf
 from lim_cli.stages.canonical import CanonicalCoordinates, canonical_coordinates
 from lim_cli.stages.config import TrackConfig
 from lim_cli.stages.evidence import Evidence
-from lim_cli.stages.intervals import Interval
+from lim_cli.stages.intervals import Interval, Intervals
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.second_look import second_look
 from lim_cli.stages.surface import FieldQuery, Lattice, NoObjectError, agreeing_level, box_around
@@ -89,6 +89,7 @@ def run(
     usual = SURROUNDED_CONTROL_VERTICES if _surrounded(evidence, start) else CONTROL_VERTICES
     control = ControlMesh.of(mesh, config.control_vertices or usual)
     stretches = spans(template, len(keyframes), config.span)
+    intervals = Intervals(networks, keyframes)
     own = FieldQuery(networks.lrm.field, keyframes.output(template, networks.device).triplane[0])
     paint = own.values(control.rest.vertices)
     known = {start: (control.rest.vertices, np.ones(len(control.rest.vertices), np.float32))}
@@ -101,7 +102,9 @@ def run(
                 tracer.look(tracer.vertices, evidence.pictures(direction * start))
             done = load_traced(pieces, number)
             if done is None:
-                done = _span(networks, keyframes, span, direction, times, views, evidence, tracer, level, config)
+                done = _span(
+                    intervals, networks, keyframes, span, direction, times, views, evidence, tracer, level, config
+                )
                 save_traced(pieces, number, done)
             known |= {
                 direction * moment: (shape, sure)
@@ -128,6 +131,7 @@ def run(
 
 
 def _span(
+    intervals: Intervals,
     networks: Networks,
     keyframes: KeyframesArtifact,
     span: tuple[int, int],
@@ -146,7 +150,7 @@ def _span(
     surrounded = _surrounded(evidence, start)
     if config.matching == "always" or not surrounded:
         looked = looks(start, end, direction * times, evidence.times, config.evaluations)
-        interval = Interval(networks, *(keyframes.output(k, networks.device) for k in span))
+        interval = intervals.between(*span)
         canonical = canonical_coordinates(networks, interval, tracer.vertices, tracer.mesh, views, span[0])
         for moment in looked:
             alpha = (moment - start) / (end - start)

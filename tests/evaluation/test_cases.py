@@ -46,6 +46,18 @@ def test_alphas_count_from_the_first_end_to_the_last() -> None:
     assert case.middles[1].truth.shape == (1, 128, 128, 4)
 
 
+def test_neighbours_lie_as_far_beyond_the_ends_as_these_are_apart() -> None:
+    case = next(c for c in procedural_cases(9, gap=0.1, views=1) if c.before and c.after)
+    assert case.before is not None
+    assert case.after is not None
+    before, after = case.before(), case.after()
+    assert before.shape == after.shape == case.ends[0].shape
+    apart = [float(np.abs(views.astype(int) - case.ends[0]).mean()) for views in (before, case.ends[1], after)]
+    assert 0 < apart[1] < apart[2]
+    assert apart[0] > 0
+    assert next(procedural_cases(1, gap=0.9, views=1)).before is None  # the motion began later
+
+
 def test_an_assets_animation_gives_cases_too(tmp_path: Path) -> None:
     (case,) = asset_cases(turning_cube(tmp_path / "cube.glb"), 1, gap=0.5)
     assert case.group.startswith("cube")
@@ -56,6 +68,10 @@ def test_ends_of_a_scene_are_as_far_apart_as_the_alphas_need(scene: Path) -> Non
     assert [span_of(a) for a in ((), (0.5,), (0.25, 0.5), (1 / 3,))] == [1, 2, 4, 3]
     halves = list(scene_cases(scene))
     assert [c.name.split(" ", 1)[1] for c in halves] == ["0 to 2", "1 to 3", "2 to 4"]
+    assert [c.before is None for c in halves] == [True, True, False]
+    assert [c.after is None for c in halves] == [False, True, True]
+    assert halves[0].after is not None
+    np.testing.assert_array_equal(halves[0].after(), halves[2].ends[1])
     (quarters,) = scene_cases(scene, alphas=(0.25, 0.75))
     np.testing.assert_array_equal(quarters.ends[0], halves[0].ends[0])
     np.testing.assert_array_equal(quarters.middles[0].truth, _truth(halves, 1))

@@ -15,6 +15,7 @@ from lim_cli.evaluation.cases import Case, procedural_cases
 from lim_cli.evaluation.interpolation import compare
 from lim_cli.evaluation.methods import (
     FLOW,
+    IN_A_CLIP,
     LINEAR,
     ORACLE,
     STRAIGHT,
@@ -72,14 +73,14 @@ def test_ceilings_move_the_planes_by_true_motion(ends: Ends, networks: Networks)
     unmoved = Ends(networks, replace(ends.case, middles=(replace(ends.case.middles[0], motion=lambda: still),)))
     torch.testing.assert_close(true_motion(unmoved, 0.5), linear(unmoved, 0.5), atol=1e-5, rtol=1e-5)
     unknown = Ends(networks, replace(ends.case, middles=(replace(ends.case.middles[0], motion=None),)))
-    with pytest.raises(ConfigError, match="--ceilings"):
+    with pytest.raises(ConfigError, match="truly moves"):
         straight(unknown, 0.5)
 
 
 def test_ceilings_are_rows_of_their_own(networks: Networks, case: Case) -> None:
-    report = compare(networks, [case], ceilings=True)
+    report = compare(networks, [case], ceilings=True, neighbours=True)
     (table,) = report.result.values()
-    assert list(table) == [LINEAR, FLOW, "LIM", STRAIGHT, TRUE_MOTION, ORACLE]
+    assert list(table) == [LINEAR, FLOW, "LIM", IN_A_CLIP, STRAIGHT, TRUE_MOTION, ORACLE]
 
 
 def test_lim_is_what_a_reconstruction_uses(ends: Ends, networks: Networks) -> None:

@@ -6,11 +6,12 @@ from itertools import pairwise
 import pytest
 import torch
 from tiny_models import tiny_interval, tiny_matching
+from torch import Tensor
 
 from lim_cli.core.config import from_plain, to_plain
 from lim_cli.core.errors import ConfigError
-from lim_cli.models.lim import InterpolationGuide, InterpolationState
-from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM, Motion
+from lim_cli.models.lim import InterpolationGuide, InterpolationState, Neighbour
+from lim_cli.models.matching_lim import MatchingConfig, MatchingLIM, Motion, Passing
 from lim_cli.models.plane_flows import warp
 from lim_cli.models.presets import build_lim, lim_config
 
@@ -76,8 +77,8 @@ def test_motion_is_found_once_for_one_guide(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_points_go_from_their_own_keyframe_to_the_other() -> None:
     generator = torch.Generator().manual_seed(0)
-    positions, way, bend = (torch.rand(2, 1, 5, 3, generator=generator) for _ in range(3))
-    motion = Motion(positions, way, bend)
+    positions, way, bend, twist = (torch.rand(2, 1, 5, 3, generator=generator) for _ in range(4))
+    motion = Motion(positions, way, bend, twist)
     for alpha, own, other in ((0.0, 0, 1), (1.0, 1, 0)):
         points, moves = motion.at(torch.tensor([alpha]))
         ours, theirs = slice(5 * own, 5 * own + 5), slice(5 * other, 5 * other + 5)
@@ -88,8 +89,53 @@ def test_points_go_from_their_own_keyframe_to_the_other() -> None:
         torch.testing.assert_close(moves[:, ours, other], way[own])
         torch.testing.assert_close(moves[:, theirs, other], -way[other])
     points, moves = motion.at(torch.tensor([0.3]))
-    torch.testing.assert_close(points[:, :5], positions[0] + 0.3 * way[0] + 0.21 * bend[0])
+    torch.testing.assert_close(points[:, :5], positions[0] + 0.3 * way[0] + 0.21 * (bend[0] + 0.3 * twist[0]))
     torch.testing.assert_close(points + moves[:, :, 0], torch.cat([positions[0], positions[1] + way[1]], 1))
+
+
+@pytest.mark.parametrize("known", [(0.7, 1.6), (0.7, None), (None, 1.6)])
+def test_neighbours_tell_how_ways_bend(known: tuple[float | None, float | None]) -> None:
+    """All points go along one polynomial in time, of as many keyframes as are known: it is found, whatever it is."""
+    generator = torch.Generator().manual_seed(0)
+    powers = torch.rand(4 if None not in known else 3, 3, generator=generator)
+    start, end = torch.rand(2, 1, 6, 3, generator=generator)  # other points are known of every surface
+
+    def gone(time: float) -> Tensor:
+        return sum((time**n * power for n, power in enumerate(powers)), torch.zeros(3))
+
+    way = gone(1) - gone(0)
+    positions = torch.stack([start + gone(0), end + gone(1)])
+    wrong = torch.rand(2, 1, 6, 3, generator=generator)  # what the network guessed does not count
+    motion = Motion(positions, torch.stack([way.expand(1, 6, 3), -way.expand(1, 6, 3)]), wrong, wrong)
+    before = after = None
+    if known[0] is not None:
+        before = Passing(positions[0], (gone(-known[0]) - gone(0)).expand(1, 6, 3), known[0])
+    if known[1] is not None:
+        after = Passing(positions[1], (gone(1 + known[1]) - gone(1)).expand(1, 6, 3), known[1])
+    for alpha in (0.0, 0.3, 1.0):
+        points, moves = motion.between(before, after).at(torch.tensor([alpha]))
+        expected = torch.cat([start, end], 1) + gone(alpha)
+        torch.testing.assert_close(points, expected)
+        torch.testing.assert_close(points + moves[:, :, 0], torch.cat([start, end], 1) + gone(0))
+
+
+def test_neighbours_are_read_where_a_pass_starts_at_a_keyframe() -> None:
+    lim, state, guide = interval()
+    alpha = torch.full((2,), 0.4)
+    torch.manual_seed(1)
+    beyond = [Neighbour(4 * torch.randn(2, 3, 8, 16, 16), distance) for distance in (1.0, 2.0)]
+    with torch.no_grad():
+        alone = lim(state, guide, alpha).triplane
+        found = [
+            lim(state, replace(guide, before=before, after=after, memory={}), alpha).triplane
+            for before, after in ((beyond[0], None), (None, beyond[1]), (beyond[0], beyond[1]))
+        ]
+        assert all((triplane - alone).abs().max() > 1e-3 for triplane in found)
+        assert (found[0] - found[1]).abs().max() > 1e-3
+        # a recurrent pass starts in between, and nobody knows how it came there
+        moved = InterpolationState(state.triplane + 0.1, state.features)
+        plain = lim(moved, guide, alpha).triplane
+        assert torch.equal(lim(moved, replace(guide, before=beyond[0], memory={}), alpha).triplane, plain)
 
 
 @pytest.mark.parametrize("kind", ["rgb", "canonical"])
