@@ -42,8 +42,9 @@ def interpolate(
     """Interpolate triplanes between A and B at STEPS equally spaced times strictly between the ends.
 
     With 3 steps these are 0.25, 0.5 and 0.75 of the way; --ends adds 0 and 1. Two scene folders must share one world;
-    one similarity normalises both. The folder gets triplanes/ (the triplanes), renders/ (RGBA pictures from azimuth 0
-    on, equally spaced) and, with --meshes, meshes/ in the input's world.
+    one similarity normalises both. Of two keyframes of one run, those beyond them tell how ways bend. The folder gets
+    triplanes/ (the triplanes), renders/ (RGBA pictures from azimuth 0 on, equally spaced) and, with --meshes, meshes/
+    in the input's world.
 
     Example: lim interpolate a/ b/ --steps 8 -o between --meshes
     """

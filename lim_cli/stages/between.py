@@ -17,7 +17,7 @@ from lim_cli.core.progress import Progress, SilentProgress
 from lim_cli.data.scene import Scene
 from lim_cli.data.scene_folder import is_scene_folder, read_scene
 from lim_cli.data.scene_normalise import normalise_scene, reframe_scene
-from lim_cli.stages.intervals import Interval
+from lim_cli.stages.intervals import Interval, Intervals
 from lim_cli.stages.networks import Networks
 from lim_cli.stages.posed import spread_views
 from lim_cli.stages.surface import agreeing_level
@@ -100,19 +100,24 @@ def scene_ends(source: Path, target: Path, networks: Networks, *, progress: Prog
 
 
 def run_ends(source: Path, target: Path, networks: Networks, *, keyframes: tuple[int, int] = (0, 0)) -> Ends:
-    """One keyframe each of two run folders with the same model frame."""
-    outputs, views = [], []
+    """One keyframe each of two run folders with the same model frame; of one and the same, with their neighbours."""
+    runs, views = [], []
     for path, number in zip((source, target), keyframes, strict=True):
         found = load_keyframes(path)
         if not 0 <= number < len(found):
             raise InputError(f"{path} has keyframes 0 to {len(found) - 1}, not {number}.")
-        outputs.append(found.output(number, networks.device))
+        runs.append(found)
         views.append(ViewsArtifact.load(path / STAGE_FOLDERS["views"]))
     world = views[0].world_from_model
     if not np.allclose(world, views[1].world_from_model, rtol=1e-6, atol=1e-9):
         raise InputError(f"{source} and {target} are normalised differently; give their scene folders instead.")
+    if source.resolve() == target.resolve():
+        interval = Intervals(networks, runs[0]).between(*keyframes)
+    else:
+        ends = (run.output(number, networks.device) for run, number in zip(runs, keyframes, strict=True))
+        interval = Interval(networks, *ends)
     mattes = views[0].rgba[keyframes[0], ..., 3] > 127
-    return Ends(Interval(networks, outputs[0], outputs[1]), world, views[0].cameras_at(keyframes[0]), mattes)
+    return Ends(interval, world, views[0].cameras_at(keyframes[0]), mattes)
 
 
 def load_keyframes(run: Path) -> KeyframesArtifact:

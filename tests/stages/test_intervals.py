@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from clips import disc_clip
+from quick_chain import reconstruct_quickly
 from tiny_models import tiny_matching
 from tiny_release import cached_weights
 
 from lim_cli.artifacts.keyframes import KeyframesArtifact, save_keyframe, save_keyframe_times
 from lim_cli.models.lrm import LRMOutput
 from lim_cli.stages import interpolate
+from lim_cli.stages.between import run_ends
 from lim_cli.stages.intervals import Interval, Intervals
 from lim_cli.stages.networks import Networks
 
@@ -84,3 +90,13 @@ def test_what_lies_between_two_keyframes_is_found_once(
         assert torch.equal(interval.triplane(alpha), triplanes[n])
         alone = Interval(networks, interval.source, interval.target)
         assert not torch.equal(alone.triplane(alpha), triplanes[n])
+
+
+def test_keyframes_of_one_run_have_their_neighbours(networks: Networks, tmp_path: Path) -> None:
+    reconstruct_quickly(disc_clip(tmp_path / "disc", frames=3), tmp_path, cached_weights())
+    run, other = tmp_path / "run", tmp_path / "other"
+    shutil.copytree(run, other)
+    together, apart = (run_ends(run, end, networks, keyframes=(0, 1)).interval for end in (run, other))
+    assert neighbours(together) == (None, 1.0)
+    assert neighbours(apart) == (None, None)
+    assert torch.equal(together.target.triplane, apart.target.triplane)
