@@ -86,7 +86,11 @@ def test_what_is_asked_for_and_not_here_is_missing(
 @pytest.mark.parametrize(
     ("what", "rows", "model"),
     [
-        ("canonical", ["canonical_lim", "lim_warp", "canonical_lrm_oracle", "standing_still"], "canonical_lim"),
+        (
+            "canonical",
+            ["canonical_lim", "in_a_clip", "lim_warp", "canonical_lrm_oracle", "standing_still"],
+            "canonical_lim",
+        ),
         ("views", ["generated"], "views"),
     ],
 )
