@@ -60,7 +60,11 @@ def interpolation(
     per_scene: PerSceneOption = None,
     lim: LimOption = None,
     ceilings: Annotated[
-        bool, typer.Option("--ceilings", help="Also what moving planes could reach: by true motion, whole or straight.")
+        bool,
+        typer.Option(
+            "--ceilings",
+            help="Also what moving planes reach by true motion, or by true keyframes alone.",
+        ),
     ] = False,
     neighbours: Annotated[
         bool, typer.Option("--neighbours", help="Also LIM as in a clip, shown the keyframes beyond both ends, too.")

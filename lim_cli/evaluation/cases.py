@@ -37,14 +37,12 @@ TRACKED = 4096
 class Middle:
     """The truth at `alpha`: views [view, h, w, 4] from the source cameras, which only the Oracle is shown, and
 
-    truth [novel view, h, w, 4] from the novel ones; uint8, straight alpha. motion says where points of its surface are
-    at the source, at alpha and at the target, model frame [3, point, 3]; None where that is not known.
+    truth [novel view, h, w, 4] from the novel ones; uint8, straight alpha.
     """
 
     alpha: float
     views: np.ndarray
     truth: np.ndarray
-    motion: Callable[[], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,9 @@ class Case:
 
     middles: one per alpha asked for. novel: cameras [novel view] that nobody reconstructs from. group: the set it
     belongs to; name: of the object and the place in its motion. before, after: the same views as far beyond each end as
-    the ends are apart; None where the motion begins or ends earlier.
+    the ends are apart; None where the motion begins or ends earlier. motion: of alphas, where points of the surface at
+    the first of them are at each, model frame [alpha, point, 3]; alphas below 0 and above 1 lie beyond the ends. None
+    where that is not known.
     """
 
     group: str
@@ -64,6 +64,7 @@ class Case:
     middles: tuple[Middle, ...]
     before: Callable[[], np.ndarray] | None = None
     after: Callable[[], np.ndarray] | None = None
+    motion: Callable[[Sequence[float]], np.ndarray] | None = None
 
 
 def procedural_cases(
@@ -119,9 +120,8 @@ def _drawn_case(
             alpha,
             shots(pose, rig, light, first),
             shots(pose, novel, light, first),
-            partial(_motion, placed, phases[[0, n, -1]]),
         )
-        for n, (alpha, pose) in enumerate(zip(alphas, between, strict=True), 1)
+        for alpha, pose in zip(alphas, between, strict=True)
     )
     ends = np.stack([shots(pose, rig, light, first) for pose in (first, last)])
 
@@ -130,13 +130,12 @@ def _drawn_case(
             return None
         return lambda: shots(next(iter(placed.poses(np.array([phase])))), rig, light, first)
 
+    def motion(alphas: Sequence[float]) -> np.ndarray:
+        tracks = placed.track(np.random.default_rng(0), TRACKED, start + gap * np.array(alphas))
+        return tracks.astype(np.float32)
+
     before, after = beyond(start - gap), beyond(start + 2 * gap)
-    return Case(group, name, ends, cameras_of(rig), cameras_of(novel), middles, before, after)
-
-
-def _motion(placed: AnimatedObject, phases: np.ndarray) -> np.ndarray:
-    tracks = placed.track(np.random.default_rng(0), TRACKED, phases[[1, 0, 2]])
-    return tracks[[1, 0, 2]].astype(np.float32)
+    return Case(group, name, ends, cameras_of(rig), cameras_of(novel), middles, before, after, motion)
 
 
 def scene_cases(folder: Path, *, alphas: Sequence[float] = (0.5,), most: int | None = None) -> Iterator[Case]:

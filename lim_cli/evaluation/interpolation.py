@@ -19,6 +19,7 @@ from lim_cli.evaluation.methods import (
     IN_A_CLIP,
     LINEAR,
     ORACLE,
+    SMOOTH,
     STRAIGHT,
     TRUE_MOTION,
     Ends,
@@ -28,6 +29,7 @@ from lim_cli.evaluation.methods import (
     interpolators,
     linear,
     oracle,
+    smooth,
     straight,
     true_motion,
 )
@@ -64,7 +66,8 @@ def compare(
     lims = interpolators(networks, more or {})
     methods: dict[str, Method] = {LINEAR: linear, FLOW: flow_and_lrm, **lims}
     methods |= {IN_A_CLIP: Interpolator(networks.lim, neighbours=True)} if neighbours else {}
-    methods |= {STRAIGHT: straight, TRUE_MOTION: true_motion} if ceilings else {}
+    if ceilings:
+        methods |= {STRAIGHT: straight, SMOOTH: smooth, TRUE_MOTION: true_motion}
     methods[ORACLE] = oracle
     scores: Scores = {}
     seconds: dict[str, list[float]] = {name: [] for name in methods}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +26,7 @@ from lim_cli.stages.networks import Networks
 
 LINEAR, FLOW, ORACLE = "Linear", "DIS flow + LRM", "Oracle (LRM)"
 IN_A_CLIP = "LIM in a clip"
-STRAIGHT, TRUE_MOTION = "True ends, straight ways", "True motion"
+STRAIGHT, SMOOTH, TRUE_MOTION = "True ends, straight ways", "True keyframes, smooth ways", "True motion"
 
 
 class Ends:
@@ -81,26 +82,33 @@ def oracle(ends: Ends, alpha: float) -> Tensor:
 
 def straight(ends: Ends, alpha: float) -> Tensor:
     """Both ends' planes moved and blended as if all knew where every point goes, but not on which way."""
-    return _moved(ends, alpha, straight_ways=True)
+    return _moved(ends, alpha, (0.0, 1.0))
+
+
+def smooth(ends: Ends, alpha: float) -> Tensor:
+    """The same on the smoothest ways through where every point is at the keyframes beyond, too, where there are any."""
+    known = [-1.0] * (ends.case.before is not None) + [0.0, 1.0] + [2.0] * (ends.case.after is not None)
+    return _moved(ends, alpha, known)
 
 
 def true_motion(ends: Ends, alpha: float) -> Tensor:
     """The same with where every point truly is at alpha: the most that moving planes can do."""
-    return _moved(ends, alpha, straight_ways=False)
+    return _moved(ends, alpha, (alpha,))
 
 
-def _moved(ends: Ends, alpha: float, *, straight_ways: bool) -> Tensor:
-    """
+def _moved(ends: Ends, alpha: float, known: Sequence[float]) -> Tensor:
+    """Points lie on the polynomial in time through their true places at `known`.
+
     Raises:
         ConfigError: nobody knows how the case moves.
     """
-    middle = next(middle for middle in ends.case.middles if middle.alpha == alpha)
-    if middle.motion is None:
+    if ends.case.motion is None:
         raise ConfigError(f"Nobody knows how {ends.case.name} truly moves; leave --ceilings out for it.")
     source, target = ends.source.triplane[0], ends.target.triplane[0]
-    first, here, last = torch.from_numpy(middle.motion()).to(source.device)
-    if straight_ways:
-        here = torch.lerp(first, last, alpha)
+    places = torch.from_numpy(ends.case.motion((alpha, 0.0, 1.0, *known))).to(source.device)
+    first, last = places[1:3]
+    weights = [math.prod((alpha - other) / (time - other) for other in known if other != time) for time in known]
+    here = torch.einsum("t,tpc->pc", torch.tensor(weights, device=source.device), places[3:])
     flows = on_planes(here[None], torch.stack([first - here, last - here], 1)[None], *source.shape[-2:])
     there, onward = flows[:, 0]
     return torch.lerp(warp(source, there), warp(target, onward), alpha)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from lim_cli.evaluation.methods import (
     IN_A_CLIP,
     LINEAR,
     ORACLE,
+    SMOOTH,
     STRAIGHT,
     TRUE_MOTION,
     Ends,
@@ -25,6 +27,7 @@ from lim_cli.evaluation.methods import (
     interpolators,
     linear,
     oracle,
+    smooth,
     straight,
     true_motion,
 )
@@ -60,27 +63,35 @@ def test_linear_is_the_mean_of_the_ends_and_the_oracle_sees_the_middle(ends: End
 
 
 def test_ceilings_move_the_planes_by_true_motion(ends: Ends, networks: Networks) -> None:
-    found = {name: method(ends, 0.5) for name, method in (("true", true_motion), ("straight", straight))}
+    ways = (("true", true_motion), ("smooth", smooth), ("straight", straight))
+    found = {name: method(ends, 0.5) for name, method in ways}
     assert all(torch.isfinite(planes).all() for planes in found.values())
-    assert (found["true"] - found["straight"]).abs().max() > 0
-    known = ends.case.middles[0].motion
-    assert known is not None
-    motion = known()
-    ways = np.linalg.norm(motion[0] - motion[2], axis=-1)
-    assert ways.mean() > 0.01
-    # where nothing moves, the blend is what is left
-    still = np.repeat(motion[1:2], 3, axis=0)
-    unmoved = Ends(networks, replace(ends.case, middles=(replace(ends.case.middles[0], motion=lambda: still),)))
-    torch.testing.assert_close(true_motion(unmoved, 0.5), linear(unmoved, 0.5), atol=1e-5, rtol=1e-5)
-    unknown = Ends(networks, replace(ends.case, middles=(replace(ends.case.middles[0], motion=None),)))
+    assert all((found["true"] - found[name]).abs().max() > 0 for name in ("smooth", "straight"))
+    motion = ends.case.motion
+    assert motion is not None
+    first, last = motion((0.0, 1.0))
+    assert np.linalg.norm(last - first, axis=-1).mean() > 0.01
+
+    def moving(places: Callable[[float], float]) -> Ends:
+        def moved(alphas: Sequence[float]) -> np.ndarray:
+            return first + np.float32([0.2, 0, 0]) * np.float32([places(a) for a in alphas])[:, None, None]
+
+        beyond = {"before": lambda: ends.case.ends[0], "after": lambda: ends.case.ends[1]}
+        return Ends(networks, replace(ends.case, motion=moved, **beyond))
+
+    # where nothing moves, the blend is what is left; what moves smoothly, smooth ways are those of
+    torch.testing.assert_close(true_motion(moving(lambda _: 1), 0.5), linear(ends, 0.5), atol=1e-5, rtol=1e-5)
+    cubic = moving(lambda a: a**3 - a)
+    torch.testing.assert_close(smooth(cubic, 0.5), true_motion(cubic, 0.5), atol=1e-4, rtol=1e-4)
+    assert (straight(cubic, 0.5) - true_motion(cubic, 0.5)).abs().max() > 0.01
     with pytest.raises(ConfigError, match="truly moves"):
-        straight(unknown, 0.5)
+        straight(Ends(networks, replace(ends.case, motion=None)), 0.5)
 
 
 def test_ceilings_are_rows_of_their_own(networks: Networks, case: Case) -> None:
     report = compare(networks, [case], ceilings=True, neighbours=True)
     (table,) = report.result.values()
-    assert list(table) == [LINEAR, FLOW, "LIM", IN_A_CLIP, STRAIGHT, TRUE_MOTION, ORACLE]
+    assert list(table) == [LINEAR, FLOW, "LIM", IN_A_CLIP, STRAIGHT, SMOOTH, TRUE_MOTION, ORACLE]
 
 
 def test_lim_is_what_a_reconstruction_uses(ends: Ends, networks: Networks) -> None:
