@@ -26,7 +26,7 @@ from lim_cli.stages.networks import Networks
 
 LINEAR, FLOW, ORACLE = "Linear", "DIS flow + LRM", "Oracle (LRM)"
 IN_A_CLIP = "LIM in a clip"
-STRAIGHT, SMOOTH, TRUE_MOTION = "True ends, straight ways", "True keyframes, smooth ways", "True motion"
+STRAIGHT, SMOOTH, TRUE_MOTION = "True ends, straight ways", "True keyframes", "True motion"
 
 
 class Ends:

@@ -31,7 +31,7 @@ def test_a_report_says_what_made_it(tiny_weights: Path, tmp_path: Path, capsys: 
     assert set(printed["weights"]) == {"lrm", "lim", "twin"}
     assert printed["weights"]["lim"] == printed["weights"]["twin"] == weight_hash(lim)
     rows = printed["result"]["procedural, gap 0.3, alpha 0.25"]
-    ceilings = ["True ends, straight ways", "True keyframes, smooth ways", "True motion"]
+    ceilings = ["True ends, straight ways", "True keyframes", "True motion"]
     assert list(rows) == ["Linear", "DIS flow + LRM", "LIM", "twin", *ceilings, "Oracle (LRM)"]
     with Image.open(folder / "strip.png") as strip:
         assert strip.width == 8 * 128
