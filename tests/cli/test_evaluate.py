@@ -34,7 +34,7 @@ def test_a_report_says_what_made_it(tiny_weights: Path, tmp_path: Path, capsys: 
     ceilings = ["True ends, straight ways", "True keyframes", "True motion"]
     assert list(rows) == ["Linear", "DIS flow + LRM", "LIM", "twin", *ceilings, "Oracle (LRM)"]
     with Image.open(folder / "strip.png") as strip:
-        assert strip.width == 8 * 128
+        assert strip.width == 9 * 128
     assert "twin" in (folder / "result.md").read_text()
 
 
