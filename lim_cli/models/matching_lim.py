@@ -196,14 +196,13 @@ class MatchingLIM(nn.Module):
         """The motion between them, which is the same at every alpha: found once for all calls with one memory."""
         known = guide.memory.setdefault(self, _Memory())
         motion = known.of(self, source, target)
-        # a recurrent pass does not start at a keyframe
-        before = guide.before if source is guide.source.triplane else None
-        if before is None and guide.after is None:
+        recurrent = source is not guide.source.triplane  # it starts at no keyframe, and nobody tells how it came there
+        if recurrent or (guide.before is None and guide.after is None):
             return motion
         own = far = None
-        if before is not None:
-            came = known.of(self, before.triplane, source)  # the source has the same points in both
-            own = Passing(came.positions[1], came.way[1], before.distance)
+        if guide.before is not None:
+            came = known.of(self, guide.before.triplane, source)  # the source has the same points in both
+            own = Passing(came.positions[1], came.way[1], guide.before.distance)
         if guide.after is not None:
             goes = known.of(self, target, guide.after.triplane)
             far = Passing(goes.positions[0], goes.way[0], guide.after.distance)
