@@ -18,6 +18,7 @@ from lim_cli.models.layers import check_blocks
 from lim_cli.models.lim import InterpolationGuide, InterpolationState
 from lim_cli.models.plane_correction import PlaneCorrection
 from lim_cli.models.plane_flows import for_planes, warp
+from lim_cli.models.plane_restoration import PlaneRestoration
 from lim_cli.models.point_reading import at_places, on_planes
 from lim_cli.models.scene_flow import SceneFlow
 from lim_cli.models.surface_points import SurfacePoints, surface_points
@@ -29,7 +30,8 @@ class MatchingConfig:
     """points: of each keyframe's surface, found on a lattice of so many cells a side; width, heads, and blocks within
 
     each surface, across both, and across both once moved: the transformer's. corrections: how often the planes, moved
-    by what was found, are looked at again (CanonicalLIM moves no planes). field: LRM's.
+    by what was found, are looked at again; restored: their blend is made good (CanonicalLIM moves no planes). field:
+    LRM's.
     """
 
     kind: Literal["rgb", "canonical"] = "rgb"
@@ -42,6 +44,7 @@ class MatchingConfig:
     across_blocks: int = 2
     moved_blocks: int = 2
     corrections: int = 2
+    restored: bool = False
     field: FieldConfig = field(default_factory=FieldConfig)
 
     def __post_init__(self) -> None:
@@ -125,7 +128,7 @@ class Passing:
 class MatchingLIM(nn.Module):
     """state at k_src, guide and alpha [batch] -> state at k_src + alpha (k_tgt - k_src): both ends' planes move along
 
-    the motion that was found and blend. alpha = 0 and alpha = 1 are exact. Features are handed on as they came.
+    the motion that was found and are made one. alpha = 0 and alpha = 1 are exact. Features are handed on as they came.
     `field` is a copy of LRM's, by which surfaces are found; it learns nothing.
     """
 
@@ -137,6 +140,7 @@ class MatchingLIM(nn.Module):
         self.scene_flow = SceneFlow(3 * channels, config.width, config.heads, blocks)
         if config.kind == "rgb":
             self.correction = PlaneCorrection(channels)
+        self.restoration = PlaneRestoration(channels) if config.kind == "rgb" and config.restored else None
 
     def forward(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor) -> InterpolationState:
         """
@@ -183,9 +187,16 @@ class MatchingLIM(nn.Module):
             back, on = to_source.detach(), to_target.detach()
             found = self.correction(warp(source, back), warp(target, on), on - back, a)
             rounds.append((to_source + found[:, :2] * a, to_target + found[:, 2:] * (1 - a)))
-        blend = (1 - a) * warp(source, rounds[-1][0]) + a * warp(target, rounds[-1][1])
+        joined = self.joined(warp(source, rounds[-1][0]), warp(target, rounds[-1][1]), a)
         flows = [(back.unflatten(0, (-1, 3)), on.unflatten(0, (-1, 3))) for back, on in rounds]
-        return blend.unflatten(0, (-1, 3)), flows
+        return joined.unflatten(0, (-1, 3)), flows
+
+    def joined(self, source: Tensor, target: Tensor, alpha: Tensor) -> Tensor:
+        """Both ends' planes [batch * 3, channel, h, w], moved to alpha [batch * 3, 1, 1, 1], made one."""
+        if self.restoration is None:
+            return (1 - alpha) * source + alpha * target
+        restored: Tensor = self.restoration(source, target, alpha)
+        return restored
 
     def origins(self, state: InterpolationState, guide: InterpolationGuide, alpha: Tensor, points: Tensor) -> Tensor:
         """Where points [batch, point, 3] of the object at alpha were at the source, model units."""

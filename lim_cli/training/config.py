@@ -42,12 +42,13 @@ class TrainConfig:
     lim_head: `match` (`models.matching_lim`; what is shipped), or one of the paper's interpolator, which
     `models.lim.LIMConfig` tells of; match and flow need no canonical_teacher. lim_blocks: its blocks, never more than
     its LRM has. lim_guided: False leaves the guide out.
-    replays: how many earlier samples a step of lim_head=match or of feedback learns from beside each new one, which
-    costs no pass of LRM (a resumed run starts to remember anew, and is not repeatable to the bit).
+    replays: how many earlier samples a step of lim_head=match, of feedback or of restoration learns from beside each
+    new one, which costs no pass of LRM (a resumed run starts to remember anew, and is not repeatable to the bit).
     corrected: from how many samples of a step a LIM of lim_head=match learns to correct planes, too. painted: clips
     beside every new one whose true surfaces it learns from (`data.clip_samples`), which costs no pass of LRM either.
     lifting: False trains an LRM without lifted image features. feedback: True trains nothing but the feedback
     (`models.feedback`) of the LRM in `initial`; joint: all of that LRM and its feedback, after every round.
+    restoration: True trains nothing but the restoration (`models.plane_restoration`) of the LIM in `initial`.
     patch: 0, or the side in pixels of the squares that rays are drawn in, which field_loss.perceptual (LPIPS, on
     `perceptual_backbone`) and field_loss.edges look at.
     clip_length: frames of a view model's clip, of its whole window if not set; shorter clips show more objects for
@@ -93,6 +94,7 @@ class TrainConfig:
     lifting: bool = True
     feedback: bool = False
     joint: bool = False
+    restoration: bool = False
     lim_blocks: int = 6
     lim_guided: bool = True
     replays: int = 0
@@ -116,6 +118,8 @@ class TrainConfig:
             raise ConfigError(f"Training {self.task} needs --teacher FOLDER: the trained LRM it interpolates.")
         if self.lim_head == "flow" and self.task != "canonical_lim":
             raise ConfigError("lim_head=flow is canonical_lim's alone; lim takes warp or residual.")
+        if self.restoration and (self.task != "lim" or self.initial is None):
+            raise ConfigError("restoration=true is for lim alone, and needs --initial FOLDER: a trained LIM.")
         matching = self.task.endswith("lim") and self.lim_head == "match"
         if self.replays < 0 or (self.replays and not (matching or self.feedback)):
             raise ConfigError("replays must not be negative, and is for lim_head=match and feedback alone.")

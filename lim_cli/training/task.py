@@ -112,7 +112,8 @@ def matching_to_train(config: TrainConfig, teacher: LRM) -> MatchingLIM:
         initial = load_lim(Path(config.initial))
         if not isinstance(initial, MatchingLIM) or initial.config.field != teacher.config.field:
             raise ConfigError(f"{config.initial} holds no LIM that matches this LRM's surfaces; leave --initial out.")
-        lim = MatchingLIM(replace(initial.config, kind=kind))
+        # restoration is learned last, for the planes as they then are
+        lim = MatchingLIM(replace(initial.config, kind=kind, restored=False))
         lim.load_state_dict({**lim.state_dict(), **_shared(initial, lim)})
     lim.field.load_state_dict(teacher.field.state_dict())
     return lim

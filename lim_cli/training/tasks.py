@@ -25,6 +25,7 @@ from lim_cli.training.losses import distillation_loss
 from lim_cli.training.matching import MatchingTask
 from lim_cli.training.motion import motion_losses, plane_motion
 from lim_cli.training.origins import OriginsTask
+from lim_cli.training.restoration import RestorationTask
 from lim_cli.training.task import Batch, Task, degrade, encode_instants, instant, lim_to_train, rig_of, views_of
 from lim_cli.training.volume import VolumeTask
 
@@ -305,6 +306,8 @@ def build_task(config: TrainConfig) -> Task:
     if config.task in ("lrm", "canonical_lrm"):
         return FeedbackTask(config) if config.feedback else LRMTask(config)
     if config.task in ("lim", "canonical_lim"):
+        if config.restoration:
+            return RestorationTask(config)
         if config.lim_head == "match":
             return MatchingTask(config)
         return OriginsTask(config) if config.lim_head == "flow" else LIMTask(config)

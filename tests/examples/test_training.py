@@ -16,6 +16,7 @@ TASKS = {
     "lrm_feedback": "lrm",
     "canonical_lrm": "canonical_lrm",
     "lim": "lim",
+    "lim_restoration": "lim",
     "canonical_lim": "canonical_lim",
     "views": "views",
     "volume": "volume",

@@ -2,16 +2,12 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from tiny_models import textured_planes
 
 from lim_cli.models.plane_correction import PlaneCorrection, local_correlation
 from lim_cli.models.plane_layers import PlaneExchange
 
 SIZE = 32
-
-
-def textured_planes(size: int, planes: int = 3) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return F.interpolate(torch.randn(planes, 8, size // 8, size // 8, generator=generator), size=size, mode="bicubic")
 
 
 def test_untrained_it_corrects_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lim_cli.core.camera import Cameras, orbit_cameras
@@ -46,3 +47,9 @@ def tiny_interval(config: LIMConfig, batch: int = 2) -> tuple[LIM, Interpolation
     lim = LIM(config).eval()
     lim.start_from(own)
     return lim, state_of(state), InterpolationGuide(tokens, state_of(source), state_of(target))
+
+
+def textured_planes(size: int, planes: int = 3) -> Tensor:
+    """Smooth and different everywhere: [plane, 8, size, size]."""
+    generator = torch.Generator().manual_seed(0)
+    return F.interpolate(torch.randn(planes, 8, size // 8, size // 8, generator=generator), size=size, mode="bicubic")
