@@ -24,7 +24,7 @@ from lim_cli.training.task import LABELS, Batch, Task, degraded_instants, encode
 
 _KEYFRAMES = 4
 _REMEMBERED = 256
-"""Clips of 9 MB each."""
+"""Clips of some 5 MB each."""
 _BETWEEN = (1, 2)
 _TRIPLES = tuple(t for t in combinations(range(_KEYFRAMES), 3) if t[1] in _BETWEEN)
 _FIXED = (0, 2, 3)
