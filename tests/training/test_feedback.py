@@ -4,16 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from one_batch import one_batch
 
 from lim_cli.core.config import to_plain
 from lim_cli.core.errors import ConfigError
-from lim_cli.data.dataset import ProceduralDataset, sample_loader
 from lim_cli.models.checkpoints import save_model
 from lim_cli.models.feedback import FeedbackConfig
 from lim_cli.models.presets import load_lrm
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.feedback import FeedbackTask, with_feedback
-from lim_cli.training.task import Batch, Task
 from lim_cli.training.tasks import build_task
 
 
@@ -26,12 +25,6 @@ def task(teachers: dict[str, str]) -> FeedbackTask:
     built = build_task(config)
     assert isinstance(built, FeedbackTask)
     return built
-
-
-def one_batch(task: Task, count: int = 1) -> Batch:
-    dataset = ProceduralDataset(task.spec, seed=1, length=count)
-    (batch,) = sample_loader(dataset, batch_size=count, start=0, stop=count, workers=0)
-    return batch
 
 
 def test_it_learns_and_the_rest_of_lrm_stays(task: FeedbackTask) -> None:

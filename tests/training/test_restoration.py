@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from one_batch import one_batch
 from tiny_models import tiny_matching
 
 from lim_cli.core.config import to_plain
 from lim_cli.core.errors import ConfigError
-from lim_cli.data.dataset import ProceduralDataset, sample_loader
 from lim_cli.models.checkpoints import save_model
 from lim_cli.models.presets import load_lim
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.restoration import RestorationTask, _triples, with_restoration
-from lim_cli.training.task import Batch, matching_to_train
+from lim_cli.training.task import matching_to_train
 from lim_cli.training.tasks import build_task
 
 
@@ -38,12 +38,6 @@ def task(teachers: dict[str, str], plain_lim: Path) -> RestorationTask:
     built = build_task(config(teachers, plain_lim))
     assert isinstance(built, RestorationTask)
     return built
-
-
-def one_batch(task: RestorationTask, count: int = 1) -> Batch:
-    dataset = ProceduralDataset(task.spec, seed=1, length=count)
-    (batch,) = sample_loader(dataset, batch_size=count, start=0, stop=count, workers=0)
-    return batch
 
 
 def test_it_learns_and_the_rest_of_lim_stays(task: RestorationTask) -> None:
