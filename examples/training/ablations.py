@@ -1,9 +1,12 @@
 """What every addition to the paper is worth at equal compute: python examples/training/ablations.py RUNS
 
-Trains LRMs and LIMs of preset `tiny` (32x32 pictures) and prints a Markdown table of their evaluations on held-out
-objects (LIM: at a random alpha between two keyframes). Those "as shipped" take `--steps` steps, each LIM half as many;
-every other run takes as many as cost the same floating-point operations, forth and back, so that it does not matter
-what else the machine does. A finished run is left alone, a stopped one goes on.
+Trains LRMs and LIMs of preset `tiny` (32x32 pictures) and prints Markdown tables of how they do on held-out objects:
+LRMs by the trainer's own evaluation, LIMs by `lim eval interpolation` and `lim eval smoothness`. Those "as shipped"
+take `--steps` and `--lim-steps` steps; every other run takes as many as cost the same floating-point operations, forth
+and back, so that it does not matter what else the machine does. A finished run is left alone, a stopped one goes on.
+
+Over an LRM that is hardly trained there is nothing between Linear and the Oracle; `--teacher FOLDER` names a better one
+of the same preset, and LRM's rows are left out then.
 """
 
 from __future__ import annotations
@@ -11,10 +14,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -24,37 +31,35 @@ from lim_cli.data.dataset import ProceduralDataset, sample_loader
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.tasks import build_task, generator_for
 
-LRM = {
+Variants: TypeAlias = Mapping[str, Mapping[str, object]]
+
+LRM: Variants = {
     "as shipped": {},
     "no lifted image features": {"lifting": "false"},
     "rays only (no direct 3-D losses)": {"field_loss.occupancy": 0, "field_loss.surface": 0},
     "Adam at 1e-4 instead of Muon": {"optimizer": "adam", "learning_rate": 1e-4},
     "Adam at 1e-3 instead of Muon": {"optimizer": "adam", "learning_rate": 1e-3},
 }
-PAPER = {
+PAPER: Mapping[str, object] = {
     "lim_head": "residual", "lim_guided": "false", "lim_loss.triplane": 1, "lim_loss.distil": 0,
     "lim_loss.distil_values": 0, "lim_loss.truth": 0, "lim_loss.features": 0,
 }  # fmt: skip
-WARP = {"lim_head": "warp"}
-UNTRAINED = "untrained: "
-LIM = {
-    UNTRAINED + "the linear blend": WARP,
+WARP: Mapping[str, object] = {"lim_head": "warp"}
+LIM: Variants = {
     "as shipped": {},
     "not told the true motion": {"lim_loss.motion": 0},
     "no loss on the truth": {"lim_loss.truth": 0},
-    "no field distillation": {"lim_loss.distil": 0, "lim_loss.distil_values": 0},
     "planes not corrected": {"corrected": 0},
     "transformer with a warp head": WARP,
-    "the same, not told the true motion": {**WARP, "lim_loss.motion": 0},
     "the same, no causal loss": {**WARP, "lim_loss.causal": 0},
-    "the same, not guided": {**WARP, "lim_guided": "false"},
-    "the same, no field distillation": {**WARP, "lim_loss.distil": 0, "lim_loss.distil_values": 0},
+    "the same, not told the true motion": {**WARP, "lim_loss.motion": 0},
     "the same, 1 block instead of 3": {**WARP, "lim_blocks": 1},
     "the same, 2 blocks instead of 3": {**WARP, "lim_blocks": 2},
     "transformer with a residual head": {"lim_head": "residual"},
     "the paper's head, inputs and losses": PAPER,
+    "the same without the causal loss": {**PAPER, "lim_loss.causal": 0},
 }
-COMMON = {
+COMMON: Mapping[str, object] = {
     "preset": "tiny", "workers": 0, "rays": 256, "points": 512, "surface": 256, "evaluate_every": 10**9,
     "evaluate_samples": 256,
 }  # fmt: skip
@@ -63,19 +68,54 @@ COMMON = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path)
-    parser.add_argument("--steps", type=int, default=320)
+    parser.add_argument("--steps", type=int, default=320, help="of LRM as shipped")
+    parser.add_argument("--lim-steps", type=int, default=160, help="of LIM as shipped")
+    parser.add_argument("--teacher", type=Path, help="a trained LRM of preset tiny")
+    parser.add_argument("--at-once", type=int, default=1, help="runs beside each other, a thread each")
+    parser.add_argument("--count", type=int, default=96, help="objects that LIMs are judged on")
     options = parser.parse_args()
-    for task, variants, steps in (("lrm", LRM, options.steps), ("lim", LIM, options.steps // 2)):
-        teacher = {"teacher": str(options.runs / "lrm_0" / "model")} if task == "lim" else {}
-        budget = steps * operations(task, {**COMMON, **teacher})
-        print(f"\n| {task.upper()}, {budget / 1e12:.0f} TFLOP each | steps | IoU | PSNR | PSNR_FG |")
-        print("|---|---|---|---|---|")
-        for number, (name, changes) in enumerate(variants.items()):
-            settings = {**COMMON, **teacher, **changes}
-            settings["steps"] = 1 if name.startswith(UNTRAINED) else max(1, int(budget / operations(task, settings)))
-            found = trained(task, options.runs / f"{task}_{number}", settings)
-            cells = f"{found['iou']:.3f} | {found['psnr']:.2f} | {found['psnr_fg']:.2f}"
-            print(f"| {name} | {settings['steps']} | {cells} |", flush=True)
+    teacher = options.teacher
+    if teacher is None:
+        budget, runs = trained_variants("lrm", LRM, options.steps, COMMON, options.runs, options.at_once)
+        print(f"\n| LRM, {budget / 1e12:.0f} TFLOP each | steps | IoU | PSNR | PSNR_FG |\n|---|---|---|---|---|")
+        for name, run in runs.items():
+            found = last(run / "log.jsonl")
+            iou, psnr, psnr_fg = (found["evaluation"][metric] for metric in ("iou", "psnr", "psnr_fg"))
+            print(f"| {name} | {found['step']} | {iou:.3f} | {psnr:.2f} | {psnr_fg:.2f} |", flush=True)
+        teacher = runs["as shipped"] / "model"
+    common = {**COMMON, "teacher": str(teacher)}
+    budget, runs = trained_variants("lim", LIM, options.lim_steps, common, options.runs, options.at_once)
+    print(f"\nLIM, {budget / 1e12:.0f} TFLOP each, over {teacher}:", flush=True)
+    print(", ".join(f"{name}: {last(run / 'log.jsonl')['step']} steps" for name, run in runs.items()))
+    release = options.runs / "tiny"
+    for model, folder in (("lrm", teacher), ("lim", runs["as shipped"] / "model")):
+        shutil.copytree(folder, release / model, dirs_exist_ok=True)
+    rows = [f"--lim={name}={run / 'model'}" for name, run in runs.items() if name != "as shipped"]
+    for table, size in (("interpolation", options.count), ("smoothness", 4)):
+        command = [sys.executable, "-m", "lim_cli", "eval", table, "--weights", str(release), "--device", "cpu"]
+        command += ["--gap", "0.1", "--count", str(size), "-o", str(options.runs / table), *rows]
+        subprocess.run(command, check=True)
+
+
+def trained_variants(
+    task: str,
+    variants: Variants,
+    steps: int,
+    common: Mapping[str, object],
+    runs: Path,
+    at_once: int,
+) -> tuple[int, dict[str, Path]]:
+    """Operations of each run, and their folders by name, once all are trained."""
+    budget = steps * operations(task, {**common, **variants["as shipped"]})
+    jobs = {}
+    for name, changes in variants.items():
+        settings = {**common, **changes}
+        settings["steps"] = max(1, budget // operations(task, settings))
+        jobs[name] = (task, runs / f"{task}_{re.sub('[^a-z0-9]+', '_', name.lower())}", settings)
+    with ThreadPoolExecutor(at_once) as pool:
+        for running in [pool.submit(train, *job) for job in jobs.values()]:
+            running.result()
+    return budget, {name: folder for name, (_, folder, _) in jobs.items()}
 
 
 def operations(task: str, settings: Mapping[str, object]) -> int:
@@ -91,22 +131,22 @@ def operations(task: str, settings: Mapping[str, object]) -> int:
     return int(counter.get_total_flops())
 
 
-def trained(task: str, folder: Path, settings: Mapping[str, object]) -> dict[str, float]:
-    """The run's last evaluation, after training what is left of it."""
+def train(task: str, folder: Path, settings: Mapping[str, object]) -> None:
+    """What is left of the run, its last evaluation included."""
     log = folder / "log.jsonl"
-    if not (log.is_file() and "seconds" in last(log) and "evaluation" in last(log)):
-        command = [sys.executable, "-m", "lim_cli", "train", task, "-o", str(folder), "-q", "--device", "cpu"]
-        command += ["--resume"] if (folder / "state").is_dir() else []
-        for key, value in settings.items():
-            command += ["--set", f"{key}={value}"]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-    evaluation: dict[str, float] = last(log)["evaluation"]
-    return evaluation
+    if log.is_file() and {"seconds", "evaluation"} <= set(last(log)):
+        return
+    command = [sys.executable, "-m", "lim_cli", "train", task, "-o", str(folder), "-q", "--device", "cpu"]
+    command += ["--resume"] if (folder / "state").is_dir() else []
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
-def last(log: Path) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = json.loads(log.read_text().splitlines()[-1])
+def last(log: Path) -> dict[str, Any]:
+    """A log's last line."""
+    found: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
     return found
 
 

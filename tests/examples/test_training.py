@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,18 @@ def test_recipes_are_settings_of_the_trainer(recipe: str, task: str) -> None:
     config = resolve(task, RECIPES / f"{recipe}.toml", given, [])
     assert config.task == task
     assert config.minutes is not None
+
+
+def test_ablations_are_settings_of_the_trainer() -> None:
+    script = runpy.run_path(str(RECIPES / "ablations.py"))
+    for task, variants in (("lrm", script["LRM"]), ("lim", script["LIM"])):
+        assert not variants["as shipped"]
+        configs = {
+            name: resolve(task, None, {"teacher": "a"}, [f"{key}={value}" for key, value in changes.items()])
+            for name, changes in variants.items()
+        }
+        assert len(set(map(repr, configs.values()))) == len(variants)
+    assert configs["the same, no causal loss"].lim_loss.causal == 0
 
 
 @pytest.mark.slow
