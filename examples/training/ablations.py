@@ -5,6 +5,9 @@ LRMs by the trainer's own evaluation, LIMs by `lim eval interpolation` and `lim 
 take `--steps` and `--lim-steps` steps; every other run takes as many as cost the same floating-point operations, forth
 and back, so that it does not matter what else the machine does. A finished run is left alone, a stopped one goes on.
 
+LIMs that match surfaces learn without the painted clips and replays of their recipe, which are worth more to them than
+anything here.
+
 Over an LRM that is hardly trained there is nothing between Linear and the Oracle; `--teacher FOLDER` names a better one
 of the same preset, and LRM's rows are left out then.
 """
