@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from one_batch import one_batch
 
 from lim_cli.core.config import to_plain
 from lim_cli.core.errors import ConfigError
-from lim_cli.data.dataset import ProceduralDataset, sample_loader
 from lim_cli.models.checkpoints import save_model
 from lim_cli.models.lim import LIM
 from lim_cli.models.presets import lim_config
@@ -38,12 +38,6 @@ def matching_task(name: str, teachers: dict[str, str]) -> MatchingTask:
 @pytest.fixture
 def matching(teachers: dict[str, str]) -> MatchingTask:
     return matching_task("lim", teachers)
-
-
-def one_batch(task: MatchingTask, count: int = 1) -> Batch:
-    dataset = ProceduralDataset(task.spec, seed=1, length=count)
-    (batch,) = sample_loader(dataset, batch_size=count, start=0, stop=count, workers=0)
-    return batch
 
 
 def first_of(known: Batch) -> Batch:
