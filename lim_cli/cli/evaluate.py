@@ -69,6 +69,7 @@ def interpolation(
     neighbours: Annotated[
         bool, typer.Option("--neighbours", help="Also LIM as in a clip, shown the keyframes beyond both ends, too.")
     ] = False,
+    jobs: judging.JobsOption = 1,
     output: judging.OutputOption = None,
     device: options.DeviceOption = "auto",
     weights: options.WeightsOption = None,
@@ -96,7 +97,7 @@ def interpolation(
         from lim_cli.evaluation.interpolation import compare
 
         cases = _cases(scenes, assets, count, gap, chosen, NOVEL_VIEWS, per_scene)
-        return compare(networks, cases, more=more, ceilings=ceilings, neighbours=neighbours, progress=sink)
+        return compare(networks, cases, more=more, ceilings=ceilings, neighbours=neighbours, jobs=jobs, progress=sink)
 
     judging.run(context, judge, ("lrm", "lim"), output, device, weights, release, json_, quiet, more)
 

@@ -28,7 +28,9 @@ OutputOption = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Folder for result.json, result.md and strip.png.", show_default=False),
 ]
-_UNSAID = ("output", "json_", "quiet", "device", "weights")  # what does not change figures, or is said by hashes
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Objects at a time, which share the cores.", min=1)]
+_UNSAID = ("output", "json_", "quiet", "device", "weights", "jobs")
+"""What does not change figures, or is said by hashes."""
 
 
 def run(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -32,3 +33,27 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
         return [function(item) for item in waiting]
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(function, waiting))
+
+
+def as_they_come(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    *,
+    ready: Callable[[], None] | None = None,
+) -> Iterator[Result]:
+    """`function` of every item, in order, `workers` at a time; items are drawn as they are needed, which no more than
+
+    one waits for. ready: called by each thread before its first item.
+    """
+    if workers < 2:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers, initializer=ready) as pool:
+        running: deque[Future[Result]] = deque()
+        for item in items:
+            running.append(pool.submit(function, item))
+            if len(running) > workers:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()

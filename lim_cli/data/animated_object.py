@@ -56,6 +56,19 @@ class VolumeSamples:
     surface_canonical: np.ndarray
 
 
+@dataclass(frozen=True)
+class PaintedSurface:
+    """Points of a surface that can be seen: points, normals (outward), colours (lit, no specular) [N, 3], and the same
+
+    points in other poses, later [pose, N, 3]. It may have none.
+    """
+
+    points: np.ndarray
+    normals: np.ndarray
+    colours: np.ndarray
+    later: np.ndarray
+
+
 class PosedObject(Protocol):
     """An object at one time. `reference` is the same object at the canonical time."""
 
@@ -86,6 +99,12 @@ class PosedObject(Protocol):
         self, rng: np.random.Generator, count: int, surface_count: int, light: Light, reference: PosedObject
     ) -> VolumeSamples:
         """Labelled points: two thirds near the surface, the rest uniform in [-1, 1]^3."""
+        ...
+
+    def painted(
+        self, rng: np.random.Generator, count: int, light: Light, others: Sequence[PosedObject]
+    ) -> PaintedSurface:
+        """About `count` random points of the surface, and where they are in other poses of the same object."""
         ...
 
 

@@ -11,26 +11,27 @@ that goes through LRM, and how things move is learned from as many things as can
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lim_cli.data.animated_object import AnimatedObject
-from lim_cli.data.procedural.procedural_object import ProceduralObject, light_row
+from lim_cli.data.object_source import Mixture
 from lim_cli.data.rigs import random_light
 from lim_cli.data.samples import SampleSpec, draw_sample, keyframe_phases
 
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """seen: of the clip that cameras see, with instants `keyframes`. painted: clips beside it; points: of a keyframe of
+    """seen: of the clip that cameras see, with instants `keyframes`. painted: clips beside it, of others; points: of a
 
-    theirs.
+    keyframe of theirs.
     """
 
     seen: SampleSpec
     painted: int = 0
     points: int = 512
+    others: Mixture = field(default_factory=Mixture)
 
     def draw(self, source: AnimatedObject, rng: np.random.Generator) -> dict[str, np.ndarray]:
         sample = draw_sample(source, rng, self.seen)
@@ -38,20 +39,19 @@ class ClipSpec:
         return sample | {f"painted_{name}": np.stack([clip[name] for clip in clips]) for name in (clips or [{}])[0]}
 
     def _painted(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        source = ProceduralObject.draw(rng)
+        source = self.others.draw(rng)
         phases, alpha = keyframe_phases(rng, self.seen.clip_length, self.seen.passed)
         poses = source.normalised(phases, rng.uniform(0.8, 0.97)).poses(phases)
-        light = light_row(random_light(rng))
-        light[9] = 0.0  # a colour with a highlight on it is another's
+        light = random_light(rng)
         found: dict[str, list[np.ndarray]] = {"positions": [], "normals": [], "colours": [], "moves": []}
         for pose in poses[: self.seen.clip_length]:
-            drawn = pose.surface_points(rng, 2 * self.points)
-            if not len(drawn):
+            drawn = pose.painted(rng, 2 * self.points, light, poses)
+            count = len(drawn.points)
+            if not count:
                 return self._painted(rng)
-            places = drawn[rng.choice(len(drawn), self.points, replace=len(drawn) < self.points)]
-            told = [pose.describe(places, later, light) for later in poses]
-            colours, normals, _ = told[0]
-            moves = np.stack([later - places for _, _, later in told])
-            for name, value in zip(found, (places, normals, colours, moves), strict=True):
+            some = rng.choice(count, self.points, replace=count < self.points)
+            moves = (drawn.later - drawn.points)[:, some]
+            told = drawn.points[some], drawn.normals[some], drawn.colours[some], moves
+            for name, value in zip(found, told, strict=True):
                 found[name].append(value.astype(np.float32))
         return {**{name: np.stack(values) for name, values in found.items()}, "alpha": alpha.astype(np.float32)}

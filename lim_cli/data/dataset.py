@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lim_cli.data.animated_object import AnimatedObject
-from lim_cli.data.procedural.procedural_object import ProceduralObject
+from lim_cli.data.object_source import Mixture
 
 _SPLITS = {"train": 1, "eval": 2}
 
@@ -45,9 +45,8 @@ class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
         pool: int | None = None,
     ) -> None:
         self.spec, self.seed, self.split, self.repeat = spec, seed, split, repeat
-        self.assets, self.asset_share, self.length = assets, asset_share, length
+        self.length, self._mixture = length, Mixture(assets, asset_share)
         self.pool, self._drawn = pool, dict[int, dict[str, np.ndarray]]()
-        self._library: object | None = None
         self._last: tuple[int, AnimatedObject] | None = None
 
     def __len__(self) -> int:
@@ -65,18 +64,8 @@ class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
         key = [_SPLITS[self.split], self.seed]
         number = index // self.repeat
         if self._last is None or self._last[0] != number:
-            self._last = (number, self._draw(np.random.default_rng([*key, 0, number])))
+            self._last = (number, self._mixture.draw(np.random.default_rng([*key, 0, number])))
         return self.spec.draw(self._last[1], np.random.default_rng([*key, 1, index]))
-
-    def _draw(self, rng: np.random.Generator) -> AnimatedObject:
-        if self.assets is not None and rng.uniform() < self.asset_share:
-            from lim_cli.data.asset_library import AssetLibrary, load_pack
-
-            if self._library is None:
-                self._library = load_pack(self.assets) if self.assets.is_file() else AssetLibrary(self.assets)
-            library: AssetLibrary = self._library  # type: ignore[assignment]
-            return library.draw(rng)
-        return ProceduralObject.draw(rng)
 
 
 class _FromHere(Sampler[int]):

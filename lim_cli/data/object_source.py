@@ -14,6 +14,25 @@ from lim_cli.data.procedural.procedural_object import ProceduralObject
 _SPLITS = {False: 11, True: 12}  # apart from the seeds of data.dataset
 
 
+class Mixture:
+    """Procedural objects, and rigged assets from a folder or a pack for a share of them; never those kept for tests."""
+
+    def __init__(self, assets: Path | None = None, share: float = 0.25) -> None:
+        self.assets, self.share = assets, share
+        self._library: AssetLibrary | None = None
+
+    def draw(self, rng: np.random.Generator) -> AnimatedObject:
+        """
+        Raises:
+            MissingError: there are no assets to use where they should be.
+        """
+        if self.assets is None or rng.uniform() >= self.share:
+            return ProceduralObject.draw(rng)
+        if self._library is None:
+            self._library = load_pack(self.assets) if self.assets.is_file() else AssetLibrary(self.assets)
+        return self._library.draw(rng)
+
+
 class ObjectSource:
     """Procedural objects, or rigged assets from a folder of .glb files (or a pack made of it).
 

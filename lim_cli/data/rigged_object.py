@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from lim_cli.data.animated_object import Light, PosedObject, RayHits, VolumeSamples
+from lim_cli.data.animated_object import Light, PaintedSurface, PosedObject, RayHits, VolumeSamples
 from lim_cli.data.gltf_animation import Rig
 from lim_cli.data.mesh_sampling import (
     OFFSETS,
@@ -225,6 +226,14 @@ class RiggedPose:
             surface_rgb=shade(self._painter.albedo(self.faces, face, bary), drawn.normal[chosen], None, light),
             surface_canonical=_between(_vertices(reference), self.faces, face, bary),
         )
+
+    def painted(
+        self, rng: np.random.Generator, count: int, light: Light, others: Sequence[PosedObject]
+    ) -> PaintedSurface:
+        seen = self.surface(rng, count)
+        colours = shade(self._painter.albedo(self.faces, seen.face, seen.bary), seen.normal, None, light)
+        later = [_between(_vertices(other), self.faces, seen.face, seen.bary) for other in others]
+        return PaintedSurface(seen.points, seen.normal, colours, np.stack(later))
 
     def _view(
         self,

@@ -44,6 +44,7 @@ class TrainConfig:
     its LRM has. lim_guided: False leaves the guide out.
     replays: how many earlier samples a step of lim_head=match, of feedback or of restoration learns from beside each
     new one, which costs no pass of LRM (a resumed run starts to remember anew, and is not repeatable to the bit).
+    fresh_every: steps of lim_head=match until the next new one; those between learn from earlier samples alone.
     corrected: from how many samples of a step a LIM of lim_head=match learns to correct planes, too. painted: clips
     beside every new one whose true surfaces it learns from (`data.clip_samples`), which costs no pass of LRM either.
     lifting: False trains an LRM without lifted image features. feedback: True trains nothing but the feedback
@@ -98,12 +99,14 @@ class TrainConfig:
     lim_blocks: int = 6
     lim_guided: bool = True
     replays: int = 0
+    fresh_every: int = 1
     corrected: int = 1
     painted: int = 0
     lim_head: Literal["match", "warp", "residual", "flow"] = "match"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "evaluate_every", "evaluate_samples", "lim_blocks"):
+        watched = ("log_every", "evaluate_every", "evaluate_samples")
+        for name in ("steps", "batch_size", "lim_blocks", "fresh_every", *watched):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if self.clip_length is not None and self.clip_length < 1:
@@ -123,6 +126,8 @@ class TrainConfig:
         matching = self.task.endswith("lim") and self.lim_head == "match"
         if self.replays < 0 or (self.replays and not (matching or self.feedback)):
             raise ConfigError("replays must not be negative, and is for lim_head=match and feedback alone.")
+        if self.fresh_every > 1 and not (matching and self.replays):
+            raise ConfigError("fresh_every is for lim_head=match, and needs earlier samples to learn from: replays=N.")
         if min(self.corrected, self.painted) < 0:
             raise ConfigError(f"corrected and painted must not be negative, got {self.corrected} and {self.painted}.")
         for name in ("feedback", "joint"):

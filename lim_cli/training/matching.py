@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from lim_cli.core.config import to_plain
 from lim_cli.data.clip_samples import ClipSpec
+from lim_cli.data.object_source import Mixture
 from lim_cli.data.samples import SampleSpec
 from lim_cli.models.matching_lim import MatchingLIM
 from lim_cli.models.surface_points import SurfacePoints
@@ -66,13 +69,12 @@ class MatchingTask(Task):
             passed=_PASSED,
             tracks=config.surface,
         )
-        self.spec = ClipSpec(seen, config.painted, config.points)
-        self._replays = Replays(config.replays, _REMEMBERED)
+        others = Mixture(Path(config.assets) if config.assets else None, config.asset_share)
+        self.spec = ClipSpec(seen, config.painted, config.points, others)
+        self._replays = Replays(config.replays, _REMEMBERED, every=config.fresh_every)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        known = self._known(batch, generator)
-        if self.training:
-            known = self._replays.joined(known, generator)
+        known = self._samples(batch, generator)
         clips = [{name: known[name][n] for name in _MOVING} for n in range(len(known["alpha"]))]
         if self.training:
             clips += painted_clips(batch, known["features"].shape[-1], generator)
@@ -125,6 +127,13 @@ class MatchingTask(Task):
         loss = loss + weights.distil * logits + weights.distil_values * values
         named = {f"planes_{n}": error.detach() for n, error in enumerate(errors)}
         return loss, {**metrics, **named, "distil": logits.detach(), "distil_values": values.detach()}
+
+    def _samples(self, batch: Batch, generator: torch.Generator) -> Batch:
+        if not self.training:
+            return self._known(batch, generator)
+        if not self._replays.due():
+            return self._replays.again(len(batch["views"]), generator)
+        return self._replays.joined(self._known(batch, generator), generator)
 
     @torch.no_grad()
     def _known(self, batch: Batch, generator: torch.Generator) -> Batch:

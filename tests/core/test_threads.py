@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
-from lim_cli.core.threads import in_threads, thread_count
+from lim_cli.core.threads import as_they_come, in_threads, thread_count
 
 
 def test_results_come_in_order_from_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,3 +40,27 @@ def test_the_number_is_the_one_asked_for(asked: str, expected: int, monkeypatch:
 def test_otherwise_all_cores_work(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert thread_count() >= 1
+
+
+def test_items_are_drawn_as_they_are_needed() -> None:
+    meeting = threading.Barrier(2, timeout=20)  # only two at a time can pass it
+    drawn: list[int] = []
+    ready: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(8):
+            drawn.append(number)
+            yield number
+
+    def square(number: int) -> int:
+        meeting.wait()
+        return number * number
+
+    results = as_they_come(square, items(), 2, ready=lambda: ready.append(threading.get_ident()))
+    assert drawn == []
+    assert next(results) == 0
+    assert len(drawn) == 3
+    assert list(results) == [1, 4, 9, 16, 25, 36, 49]
+    assert len(set(ready)) == len(ready) == 2
+    alone = as_they_come(lambda _: threading.get_ident(), range(3), 1)
+    assert set(alone) == {threading.get_ident()}

@@ -199,3 +199,22 @@ def test_same_seed_same_points(turning: RiggedObject) -> None:
     first, second = (pose.sample_volume(np.random.default_rng(7), 90, 30, LIGHT, pose) for _ in range(2))
     for name in vars(first):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_painted_points_are_the_same_ones_in_other_poses(turning: RiggedObject) -> None:
+    poses = turning.poses(np.array([0.0, 0.5, 1.0]))
+    found = poses[0].painted(np.random.default_rng(0), 300, LIGHT, poses)
+    assert 0 < len(found.points) <= 300
+    np.testing.assert_allclose(np.abs(found.points).max(1), HALF, atol=1e-5)
+    np.testing.assert_allclose(found.later[0], found.points, atol=1e-6)
+    # the sides they lie on, in the colours of these, lit from +z
+    side = np.abs(found.points).argmax(1)
+    sign = np.sign(found.points[np.arange(len(side)), side])
+    np.testing.assert_allclose(found.normals[np.arange(len(side)), side], sign, atol=1e-5)
+    bright = np.where((side == 2) & (sign > 0), 0.8, 0.3)
+    colours = np.array(FACE_COLOURS)[2 * side + (sign < 0)]
+    np.testing.assert_allclose(found.colours, colours * bright[:, None], atol=1e-4)
+    # they turn with it
+    far = np.linalg.norm(found.points[:, [0, 2]], axis=1)
+    np.testing.assert_allclose(np.linalg.norm(found.later[2][:, [0, 2]], axis=1), far, atol=1e-5)
+    assert np.abs(found.later[2] - found.points).max() > 0.1

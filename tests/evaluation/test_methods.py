@@ -128,3 +128,15 @@ def test_table_1_has_every_row_and_a_lim_given_twice_scores_twice_the_same(netwo
     assert len(found.strip) == 1
     assert len(found.strip[0].pictures) == 6
     assert any("times as long" in note for note in found.notes)
+
+
+def test_cases_judged_at_a_time_score_what_they_score_alone(networks: Networks) -> None:
+    alone, together = (
+        compare(networks, procedural_cases(3, gap=0.3, views=1), samples=16, jobs=jobs) for jobs in (1, 2)
+    )
+    assert together.result == alone.result
+    assert together.cases == alone.cases
+    assert len(together.cases) == 3
+    for one, other in zip(alone.strip, together.strip, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one.pictures, other.pictures, strict=True))
+    assert any("2 at a time" in note for note in together.notes)

@@ -14,6 +14,7 @@ from lim_cli.models.presets import lim_config
 from lim_cli.training.config import TrainConfig
 from lim_cli.training.matching import MatchingTask
 from lim_cli.training.point_pairs import Pair, both_ends, varied
+from lim_cli.training.replays import Replays
 from lim_cli.training.task import Batch, encode_instants, rig_of, views_of
 
 
@@ -192,3 +193,16 @@ def test_painted_clips_count_once_and_move_as_told(matching: MatchingTask, monke
         assert (clip["features"] == 0).all()
     matching.eval()(batch, generator)
     assert len(seen[-1]) == 1
+
+
+def test_steps_between_new_samples_cost_no_pass_of_lrm(matching: MatchingTask, monkeypatch: pytest.MonkeyPatch) -> None:
+    matching._replays = Replays(1, 8, every=3)
+    passes = []
+    known = matching._known
+    monkeypatch.setattr(matching, "_known", lambda *given: passes.append(True) or known(*given))
+    batch, generator = one_batch(matching), torch.Generator().manual_seed(0)
+    for _ in range(6):
+        matching.train()(batch, generator)
+    assert len(passes) == 3  # the first two, which are to be remembered, and the fifth
+    with pytest.raises(ConfigError, match="replays=N"):
+        TrainConfig(task="lim", teacher="somewhere", fresh_every=2)

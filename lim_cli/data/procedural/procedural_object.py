@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from lim_cli.data.animated_object import Light, PosedObject, RayHits, VolumeSamples
+from lim_cli.data.animated_object import Light, PaintedSurface, PosedObject, RayHits, VolumeSamples
 from lim_cli.data.procedural.body_plans import PLAN_CHANCES, PLANS, Plan
 from lim_cli.data.procedural.chance import Choice
 from lim_cli.data.procedural.parts import BALL, BOX, ROUND_CONE, Parts, Skin
@@ -159,6 +160,16 @@ class ProceduralPose:
         chosen = surface[rng.integers(len(surface), size=surface_count)]
         rgb, _, canonical = self.describe(chosen, reference, row)
         return VolumeSamples(points, self.sdf(points), chosen, rgb, canonical)
+
+    def painted(
+        self, rng: np.random.Generator, count: int, light: Light, others: Sequence[PosedObject]
+    ) -> PaintedSurface:
+        points = self.surface_points(rng, count)
+        row = light_row(light)
+        row[9] = 0.0
+        told = [self.describe(points, other, row) for other in others]
+        colours, normals, _ = told[0]
+        return PaintedSurface(points, normals, colours, np.stack([there for _, _, there in told]))
 
 
 @dataclass(frozen=True)
