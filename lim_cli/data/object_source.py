@@ -14,6 +14,10 @@ from lim_cli.data.procedural.procedural_object import ProceduralObject
 _SPLITS = {False: 11, True: 12}  # apart from the seeds of data.dataset
 
 
+def _library(assets: Path, only: tuple[str, ...] | None = None) -> AssetLibrary:
+    return load_pack(assets, only=only) if assets.is_file() else AssetLibrary(assets, only=only)
+
+
 class Mixture:
     """Procedural objects, and rigged assets from a folder or a pack for a share of them; never those kept for tests."""
 
@@ -29,7 +33,7 @@ class Mixture:
         if self.assets is None or rng.uniform() >= self.share:
             return ProceduralObject.draw(rng)
         if self._library is None:
-            self._library = load_pack(self.assets) if self.assets.is_file() else AssetLibrary(self.assets)
+            self._library = _library(self.assets)
         return self._library.draw(rng)
 
 
@@ -49,7 +53,7 @@ class ObjectSource:
             if not assets.exists():
                 raise InputError(f"There is no {assets}; give a folder of rigged .glb files.")
             only = HELD_OUT_ASSETS if held_out else None
-            self._library = load_pack(assets, only=only) if assets.is_file() else AssetLibrary(assets, only=only)
+            self._library = _library(assets, only)
 
     def draw(self, number: int) -> tuple[AnimatedObject, np.random.Generator]:
         """Object `number`, and the generator for whatever is drawn of it next."""

@@ -32,6 +32,12 @@ def light_row(light: Light) -> np.ndarray:
     )
 
 
+def _without_highlight(light: Light) -> np.ndarray:
+    row = light_row(light)
+    row[9] = 0.0
+    return row
+
+
 @dataclass(frozen=True)
 class ProceduralPose:
     """Parts at one phase. frames: world from part [part, 4, 4] float64."""
@@ -155,8 +161,7 @@ class ProceduralPose:
         around = around + spread * rng.normal(size=(near, 3)).astype(np.float32)
         free = rng.uniform(-1, 1, size=(count - near, 3)).astype(np.float32)
         points = np.clip(np.concatenate([around, free]), -1, 1)
-        row = light_row(light)
-        row[9] = 0.0
+        row = _without_highlight(light)
         chosen = surface[rng.integers(len(surface), size=surface_count)]
         rgb, _, canonical = self.describe(chosen, reference, row)
         return VolumeSamples(points, self.sdf(points), chosen, rgb, canonical)
@@ -165,8 +170,7 @@ class ProceduralPose:
         self, rng: np.random.Generator, count: int, light: Light, others: Sequence[PosedObject]
     ) -> PaintedSurface:
         points = self.surface_points(rng, count)
-        row = light_row(light)
-        row[9] = 0.0
+        row = _without_highlight(light)
         told = [self.describe(points, other, row) for other in others]
         colours, normals, _ = told[0]
         return PaintedSurface(points, normals, colours, np.stack([there for _, _, there in told]))
