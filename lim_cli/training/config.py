@@ -49,6 +49,7 @@ class TrainConfig:
     beside every new one whose true surfaces it learns from (`data.clip_samples`), which costs no pass of LRM either.
     lifting: False trains an LRM without lifted image features. feedback: True trains nothing but the feedback
     (`models.feedback`) of the LRM in `initial`; joint: all of that LRM and its feedback, after every round.
+    feedback_rounds: rounds that feedback or joint trains; as many as the LRM in `initial` has if not set.
     restoration: True trains nothing but the restoration (`models.plane_restoration`) of the LIM in `initial`.
     patch: 0, or the side in pixels of the squares that rays are drawn in, which field_loss.perceptual (LPIPS, on
     `perceptual_backbone`) and field_loss.edges look at.
@@ -95,6 +96,7 @@ class TrainConfig:
     lifting: bool = True
     feedback: bool = False
     joint: bool = False
+    feedback_rounds: int | None = None
     restoration: bool = False
     lim_blocks: int = 6
     lim_guided: bool = True
@@ -135,6 +137,8 @@ class TrainConfig:
                 raise ConfigError(f"{name}=true is for lrm alone, and needs --initial FOLDER: a trained LRM.")
         if self.feedback and self.joint:
             raise ConfigError("feedback=true trains the feedback alone, joint=true all of LRM with it; choose one.")
+        if self.feedback_rounds is not None and not (self.feedback or self.joint):
+            raise ConfigError("feedback_rounds is for feedback=true and joint=true alone.")
         if self.task == "canonical_lim" and self.lim_head in ("warp", "residual") and self.canonical_teacher is None:
             raise ConfigError(
                 f"Training canonical_lim with lim_head={self.lim_head} needs --canonical-teacher FOLDER: the trained "

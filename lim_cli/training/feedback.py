@@ -31,7 +31,7 @@ class FeedbackTask(Task):
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
-        self.model = with_feedback(load_lrm(Path(str(config.initial))))
+        self.model = with_feedback(load_lrm(Path(str(config.initial))), config.feedback_rounds)
         self.plain = to_plain(self.model.config)
         self.spec = SampleSpec(
             size=self.model.config.encoder.image_size,
@@ -68,9 +68,15 @@ class FeedbackTask(Task):
         return {"triplane": triplane.half(), "views": views.half(), **rig, **instant(batch, 0)}
 
 
-def with_feedback(lrm: LRM) -> LRM:
-    """An LRM with feedback, which alone learns; it starts without effect where the LRM has none yet."""
-    found = LRM(replace(lrm.config, feedback=lrm.config.feedback or FeedbackConfig()))
+def with_feedback(lrm: LRM, rounds: int | None = None) -> LRM:
+    """An LRM with feedback, which alone learns; it starts without effect where the LRM has none yet.
+
+    rounds: of the feedback, whose rounds share their weights; as many as the LRM has if None.
+    """
+    options = lrm.config.feedback or FeedbackConfig()
+    if rounds is not None:
+        options = replace(options, rounds=rounds)
+    found = LRM(replace(lrm.config, feedback=options))
     found.load_state_dict({**found.state_dict(), **lrm.state_dict()})
     found.requires_grad_(False)
     assert isinstance(found.feedback, Feedback)

@@ -53,7 +53,7 @@ class LRMTask(Task):
             lrm = replace(lrm, lifting=None)
         self.model = LRM(lrm)
         if config.joint:
-            self.model = with_feedback(load_lrm(Path(str(config.initial))))
+            self.model = with_feedback(load_lrm(Path(str(config.initial))), config.feedback_rounds)
             self.model.requires_grad_(True)
             lrm = self.model.config
         elif config.initial is not None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,19 @@ def test_training_goes_on_from_a_feedback(teachers: dict[str, str], tmp_path: Pa
     assert learning == {name for name, _ in again.named_parameters() if name.startswith("feedback.")}
 
 
+@pytest.mark.parametrize("joint", [False, True])
+def test_it_learns_as_many_rounds_as_asked_for(joint: bool, teachers: dict[str, str], tmp_path: Path) -> None:
+    first = with_feedback(load_lrm(Path(teachers["rgb"])))
+    save_model(tmp_path, first, to_plain(first.config))
+    task = build_task(
+        TrainConfig(task="lrm", joint=joint, feedback=not joint, feedback_rounds=3, initial=str(tmp_path))
+    )
+    save_model(tmp_path / "more", task.model, task.plain)
+    more = load_lrm(tmp_path / "more")
+    assert more.config.feedback == replace(FeedbackConfig(), rounds=3)
+    assert set(more.state_dict()) == set(first.state_dict())  # rounds share their weights
+
+
 def test_all_of_an_lrm_learns_with_its_feedback(teachers: dict[str, str]) -> None:
     """What is asked for is the mean over the first pass and every round, and all of it can change."""
     config = TrainConfig(
@@ -100,6 +114,11 @@ def test_what_it_needs(name: str, wrong: dict[str, str | None]) -> None:
     settings = {"task": "lrm", "initial": "somewhere", name: True, **wrong}
     with pytest.raises(ConfigError, match=name):
         TrainConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_rounds_of_a_feedback_alone() -> None:
+    with pytest.raises(ConfigError, match="feedback_rounds is for"):
+        TrainConfig(task="lrm", feedback_rounds=3)
 
 
 def test_one_of_both() -> None:
