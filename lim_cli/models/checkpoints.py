@@ -37,6 +37,7 @@ __all__ = [
     "read_config",
     "read_tensors",
     "save_model",
+    "save_tensors",
     "table",
     "verify",
     "weight_hash",
@@ -55,9 +56,16 @@ def save_model(
 
     A model card in the folder is left alone.
     """
+    save_tensors(folder, module.state_dict(), config_plain, dtype=dtype)
+
+
+def save_tensors(
+    folder: Path, tensors: Mapping[str, Tensor], config_plain: Mapping[str, Any], *, dtype: torch.dtype = torch.bfloat16
+) -> None:
+    """`save_model` of a module's tensors by name."""
     tensors = {
         name: (t.to(dtype) if t.is_floating_point() else t).detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, t in module.state_dict().items()
+        for name, t in tensors.items()
     }
     with atomic_path(folder / TENSORS_NAME) as partial:
         save_file(tensors, partial, metadata={"format": "pt"})

@@ -4,11 +4,17 @@ import os
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from lim_cli.cli.train import resolve
+from lim_cli.core.config import to_plain
+from lim_cli.models.checkpoints import save_model
+from lim_cli.models.lrm import LRM
+from lim_cli.models.presets import load_lrm, lrm_config
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "examples" / "training"
@@ -44,6 +50,29 @@ def test_ablations_are_settings_of_the_trainer() -> None:
         }
         assert len(set(map(repr, configs.values()))) == len(variants)
     assert configs["the same, no causal loss"].lim_loss.causal == 0
+
+
+def test_the_mean_of_models_is_a_model(tmp_path: Path) -> None:
+    config = lrm_config("tiny")
+    models = []
+    for seed in (0, 1, 2):
+        torch.manual_seed(seed)
+        models.append(LRM(config))
+        save_model(tmp_path / str(seed), models[-1], to_plain(config), dtype=torch.float32)
+    script, folders = str(RECIPES / "mean.py"), [str(tmp_path / name) for name in "012"]
+    subprocess.run([sys.executable, script, *folders, "-o", str(tmp_path / "mean")], check=True, timeout=120)
+    found = load_lrm(tmp_path / "mean").state_dict()
+    for name, tensor in found.items():
+        mean = sum(model.state_dict()[name] for model in models) / 3
+        torch.testing.assert_close(tensor, mean, atol=1e-3, rtol=1e-2)  # stored in bfloat16
+
+    other = replace(config, blocks=config.blocks + 1)
+    save_model(tmp_path / "other", LRM(other), to_plain(other))
+    command = [sys.executable, script, folders[0], str(tmp_path / "other"), "-o", str(tmp_path / "none")]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert refused.returncode == 1
+    assert "nothing to average" in refused.stderr
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.slow
