@@ -17,7 +17,7 @@ from lim_cli.core.errors import ConfigError
 from lim_cli.models.layers import check_blocks
 from lim_cli.models.lim import InterpolationGuide, InterpolationState
 from lim_cli.models.plane_correction import PlaneCorrection
-from lim_cli.models.plane_flows import for_planes, warp
+from lim_cli.models.plane_flows import blend, for_planes, warp
 from lim_cli.models.plane_restoration import PlaneRestoration
 from lim_cli.models.point_reading import at_places, on_planes
 from lim_cli.models.scene_flow import SceneFlow
@@ -194,7 +194,7 @@ class MatchingLIM(nn.Module):
     def joined(self, source: Tensor, target: Tensor, alpha: Tensor) -> Tensor:
         """Both ends' planes [batch * 3, channel, h, w], moved to alpha [batch * 3, 1, 1, 1], made one."""
         if self.restoration is None:
-            return (1 - alpha) * source + alpha * target
+            return blend(source, target, alpha)
         restored: Tensor = self.restoration(source, target, alpha)
         return restored
 

@@ -30,6 +30,11 @@ def warp(planes: Tensor, flow: Tensor) -> Tensor:
     return read + 0 * flow.sum(1, keepdim=True)
 
 
+def blend(source: Tensor, target: Tensor, alpha: Tensor) -> Tensor:
+    """Planes that lie over each other at alpha, both ends' weighted by how near they are in time."""
+    return (1 - alpha) * source + alpha * target
+
+
 def mean_displacement(flow: Tensor, points: Tensor) -> Tensor:
     """What flows [batch * 3, 2, h, w] say of points [batch, point, 3]; each axis is the mean of two planes."""
     table = flow.unflatten(0, (-1, 3)).permute(0, 1, 3, 4, 2).contiguous()

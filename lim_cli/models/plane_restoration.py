@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from lim_cli.models.plane_flows import blend
 from lim_cli.models.plane_layers import PlaneConvolutions
 
 _WIDTH = 64
@@ -24,8 +25,8 @@ class PlaneRestoration(nn.Module):
 
     def forward(self, source: Tensor, target: Tensor, alpha: Tensor) -> Tensor:
         """Both ends' planes [batch * 3, channels, h, w], moved to alpha [batch * 3, 1, 1, 1] -> the planes there."""
-        blend = (1 - alpha) * source + alpha * target
-        far = (4 * alpha * (1 - alpha)).to(blend.dtype)
-        seen = [blend, (source - target).abs(), far.expand(-1, 1, *blend.shape[-2:])]
-        restored: Tensor = blend + far * self.residual(torch.cat(seen, 1))
+        blended = blend(source, target, alpha)
+        far = (4 * alpha * (1 - alpha)).to(blended.dtype)
+        seen = [blended, (source - target).abs(), far.expand(-1, 1, *blended.shape[-2:])]
+        restored: Tensor = blended + far * self.residual(torch.cat(seen, 1))
         return restored
