@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -23,7 +22,7 @@ class Spec(Protocol):
 
 
 class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
-    """Samples of procedural objects, and of a rigged-asset library for a share of them.
+    """Samples of objects from `source`: procedural ones alone if None.
 
     Two neighbouring samples may show one object (`repeat`), since drawing an object costs as much as a view.
     `pool`: there are only so many different samples, which come round again and are kept in memory: for models that
@@ -39,13 +38,12 @@ class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
         seed: int = 0,
         split: Literal["train", "eval"] = "train",
         repeat: int = 2,
-        assets: Path | None = None,
-        asset_share: float = 0.25,
+        source: Mixture | None = None,
         length: int = 2**40,
         pool: int | None = None,
     ) -> None:
         self.spec, self.seed, self.split, self.repeat = spec, seed, split, repeat
-        self.length, self._mixture = length, Mixture(assets, asset_share)
+        self.length, self.source = length, source or Mixture()
         self.pool, self._drawn = pool, dict[int, dict[str, np.ndarray]]()
         self._last: tuple[int, AnimatedObject] | None = None
 
@@ -64,7 +62,7 @@ class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
         key = [_SPLITS[self.split], self.seed]
         number = index // self.repeat
         if self._last is None or self._last[0] != number:
-            self._last = (number, self._mixture.draw(np.random.default_rng([*key, 0, number])))
+            self._last = (number, self.source.draw(np.random.default_rng([*key, 0, number])))
         return self.spec.draw(self._last[1], np.random.default_rng([*key, 1, index]))
 
 

@@ -152,8 +152,7 @@ def _batches(config: TrainConfig, task: Task, accelerator: Accelerator, started:
     dataset = ProceduralDataset(
         task.spec,
         seed=config.seed * 1000 + accelerator.process_index,
-        assets=Path(config.assets) if config.assets else None,
-        asset_share=config.asset_share,
+        source=task.source,
         pool=config.pool,
     )
     stop = 2**40 if config.minutes is not None else config.steps * config.batch_size

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from lim_cli.core.config import to_plain
 from lim_cli.data.clip_samples import ClipSpec
-from lim_cli.data.object_source import Mixture
 from lim_cli.data.samples import SampleSpec
 from lim_cli.models.matching_lim import MatchingLIM
 from lim_cli.models.surface_points import SurfacePoints
@@ -69,8 +66,7 @@ class MatchingTask(Task):
             passed=_PASSED,
             tracks=config.surface,
         )
-        others = Mixture(Path(config.assets) if config.assets else None, config.asset_share)
-        self.spec = ClipSpec(seen, config.painted, config.points, others)
+        self.spec = ClipSpec(seen, config.painted, config.points, self.source)
         self._replays = Replays(config.replays, _REMEMBERED, every=config.fresh_every)
 
     def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:

@@ -30,9 +30,7 @@ class Replays:
     def joined(self, known: Batch, generator: torch.Generator) -> Batch:
         """A batch with earlier samples behind it; it is remembered, too."""
         new = [{name: value[n] for name, value in known.items()} for n in range(len(next(iter(known.values()))))]
-        again = []
-        if self._memory:
-            again = self._some(self.count * len(new), generator)
+        again = self._some(self.count * len(new), generator) if self._memory else []
         self._memory.extend(new)
         return stacked([*new, *again])
 

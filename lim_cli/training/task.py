@@ -15,6 +15,7 @@ from lim_cli.core.errors import ConfigError
 from lim_cli.data.camera_samples import CameraSpec
 from lim_cli.data.clip_samples import ClipSpec
 from lim_cli.data.frustum_samples import FrustumSpec
+from lim_cli.data.object_source import Mixture
 from lim_cli.data.samples import SampleSpec
 from lim_cli.metrics.perceptual import Lpips
 from lim_cli.models.lim import LIM
@@ -34,7 +35,10 @@ LABELS = (
 
 
 class Task(nn.Module):
-    """forward(batch, generator) -> (loss, metrics); `model` is what is saved, `plain` its configuration."""
+    """forward(batch, generator) -> (loss, metrics); `model` is what is saved, `plain` its configuration, `source` what
+
+    is trained on.
+    """
 
     model: nn.Module
     spec: SampleSpec | CameraSpec | FrustumSpec | ClipSpec
@@ -43,6 +47,7 @@ class Task(nn.Module):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__()
         self.config = config
+        self.source = Mixture(Path(config.assets) if config.assets else None, config.asset_share)
         # in tuples, so that they are no part of what is saved or optimised
         self._perceptual: tuple[Lpips, ...] = ()
         self._frozen: tuple[LRM, ...] = ()
