@@ -58,6 +58,7 @@ def export(
     from lim_cli.cli.settings import read_settings
 
     settings = read_settings(context, config, set_)
+    preview, sheet = (Path(p) if p is not None else None for p in (settings.command.preview, settings.command.sheet))
     check_run(run)
     check_sheet(sheet)
     for path in (preview, sheet):
@@ -66,7 +67,9 @@ def export(
 
     from lim_cli.stages.config import FOLDER_FORMATS
 
-    export_config = replace(settings.config.export, format=format_ or _format_of(output))
+    configured = settings.config.export.format
+    chosen = format_ or (configured if configured != "glb" else _format_of(output))
+    export_config = replace(settings.config.export, format=chosen)
     _check_output(export_config, output)
 
     from lim_cli.cli.result_folder import result_folder

@@ -30,7 +30,7 @@ def check_batch(plan: Plan, settings: Settings) -> None:
         raise OutputError(f"Output {plan.folder} is a file; with several inputs give a folder.")
     check_device(settings.command.device)
     check_mesh(settings)
-    check_draco(settings.config.export)
+    check_glb_options(settings.config.export)
     check_weights(settings, generates=not all(is_posed(job.input_path) for job in plan.mine))
 
 
@@ -45,7 +45,7 @@ def check_job(job: Job, settings: Settings) -> Path:
     """
     check_device(settings.command.device)
     check_mesh(settings)
-    check_draco(settings.config.export)
+    check_glb_options(settings.config.export)
     check_sheet(job.sheet)
     for path in (job.output, job.preview, job.sheet, job.workdir or Path(tempfile.gettempdir()) / "lim"):
         if path is not None:
@@ -65,10 +65,15 @@ def check_content(path: Path, config: ReconstructConfig) -> None:
     """Raises InputError if a first look finds nothing to reconstruct: the first frame or the scene's table is read."""
     check_input(path)
     if is_posed(path):
-        from lim_cli.data.scene_transforms import read_transforms
+        from lim_cli.data.scene_transforms import read_transforms, steps_between
+        from lim_cli.video.checking import check_mode
         from lim_cli.video.pictures import read_picture
 
-        read_picture(read_transforms(path, input_fps=config.posed.input_fps).frames[0].path, max_side=64)
+        scene = config.posed
+        check_mode(scene.matte, masks=False)
+        transforms = read_transforms(path, input_fps=scene.input_fps)
+        steps_between(transforms.times_seconds, scene.start, scene.end, scene.max_frames)
+        read_picture(transforms.frames[0].path, max_side=64)
         return
     from lim_cli.video.checking import check_clip
 
@@ -127,6 +132,16 @@ def check_mesh(settings: Settings) -> None:
         raise ConfigError(
             "Options anim, quantize, draco and sparse are not for a mesh of your own; leave them out with mesh."
         )
+
+
+def check_glb_options(export: ExportConfig) -> None:
+    """Raises ConfigError if the result is to be no GLB, MissingError if it needs what is not installed."""
+    if export.format != "glb":
+        raise ConfigError(
+            f"A reconstruction ends in a GLB; leave out export.format={export.format}, keep the work with --workdir RUN, "
+            f"and write it with lim export RUN."
+        )
+    check_draco(export)
 
 
 def check_draco(export: ExportConfig) -> None:

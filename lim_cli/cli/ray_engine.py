@@ -15,7 +15,7 @@ from typing import Any
 from lim_cli.cli.jobs import STDIN, Job
 from lim_cli.cli.one_clip import Outcome, attempt
 from lim_cli.cli.preflight import check_weights, is_posed
-from lim_cli.cli.settings import Settings, absolute_folder
+from lim_cli.cli.settings import Settings, with_absolute_folders
 from lim_cli.core.errors import ConfigError, MissingError
 
 RETRIES = 3
@@ -102,14 +102,11 @@ def _for_workers(jobs: Sequence[Job], settings: Settings) -> Settings:
     """The same with absolute paths, and with the release that was found here whatever the workers' environment."""
     generates = not all(is_posed(job.input_path) for job in jobs)
     release = check_weights(settings, generates=generates).resolve()
-    config = settings.config
-    ingest = replace(config.ingest, matte=absolute_folder(config.ingest.matte))
-    views_model = config.views_model and absolute_folder(config.views_model)
     mesh = settings.command.mesh
     return replace(
         settings,
         command=replace(
             settings.command, weights=str(release), mesh=str(Path(mesh).resolve()) if mesh is not None else None
         ),
-        config=replace(config, ingest=ingest, views_model=views_model),
+        config=with_absolute_folders(settings.config),
     )

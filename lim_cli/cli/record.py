@@ -13,7 +13,7 @@ import lim_cli
 from lim_cli.cli.jobs import STDIN, Job
 from lim_cli.cli.option_layers import RECORD
 from lim_cli.cli.preflight import MODELS, is_posed
-from lim_cli.cli.settings import Settings, absolute_folder
+from lim_cli.cli.settings import Settings, absolute_folder, with_absolute_folders
 from lim_cli.core.config import to_plain
 from lim_cli.core.files import atomic_path, hash_file, hash_json, hash_tree
 from lim_cli.data.model_files import hash_model
@@ -53,10 +53,8 @@ def describe(job: Job, path: Path, settings: Settings, release: Path) -> dict[st
         if config.views.elevation is None and is_model(release / "camera"):
             models["camera"] = _weight_hash(release / "camera")
     resolved = replace(
-        config,
+        with_absolute_folders(config),
         release=release.name,
-        views_model=config.views_model and absolute_folder(config.views_model),
-        ingest=replace(config.ingest, matte=absolute_folder(config.ingest.matte)),
         export=replace(config.export, name=config.export.name or job.output.stem),
     )
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,11 +93,11 @@ def resolve(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Settings:
         except ConfigError as error:
             raise ConfigError(f"{origin}: {error}" if origin else str(error)) from error
         # Another input's results must not replace those of the configuration's, nor another output's pictures.
-        if "input" in own:
-            command.pop("output", None)
-        if "output" in own and "output" in command:
-            command.pop("preview", None)
-            command.pop("sheet", None)
+        if "output" in command and ("input" in own or "output" in own):
+            for result in ("output", "preview", "sheet"):
+                command.pop(result, None)
+            if "input" in own:
+                nested.get("export", {}).pop("name", None)  # what the file calls the other object
         command |= own
         merge(nested, table)
     return Settings(from_plain(CommandConfig, command), from_plain(ReconstructConfig, nested))
@@ -118,6 +118,16 @@ def asked_for(context: typer.Context) -> dict[str, Any]:
 def absolute_folder(text: str) -> str:
     """The absolute path where `text` names a folder; itself where it means something else."""
     return str(Path(text).resolve()) if Path(text).is_dir() else text
+
+
+def with_absolute_folders(config: ReconstructConfig) -> ReconstructConfig:
+    """The same, meaning the same from any working folder."""
+    return replace(
+        config,
+        views_model=config.views_model and absolute_folder(config.views_model),
+        ingest=replace(config.ingest, matte=absolute_folder(config.ingest.matte)),
+        posed=replace(config.posed, matte=absolute_folder(config.posed.matte)),
+    )
 
 
 def _sorted_out(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -16,7 +16,7 @@ from lim_cli.core.camera import Cameras
 from lim_cli.core.errors import InputError, OutputError
 from lim_cli.core.files import atomic_folder
 from lim_cli.data.scene import Scene, SceneKeyframe
-from lim_cli.data.scene_transforms import FILE_NAME, TIME_STEP, FrameEntry, read_transforms
+from lim_cli.data.scene_transforms import FILE_NAME, TIME_STEP, FrameEntry, read_transforms, steps_between
 from lim_cli.video.clip import LARGEST_SIDE, Clip, bounded_size
 from lim_cli.video.matting import choose_mode, matte
 from lim_cli.video.pictures import open_picture, read_picture
@@ -35,6 +35,9 @@ def read_scene(
     *,
     split: Literal["input", "eval"] | None = "input",
     input_fps: float = DEFAULT_FPS,
+    start: float | None = None,
+    end: float | None = None,
+    max_frames: int | None = None,
     matte_views: Matte = matte,
     max_side: int | None = MAX_SIDE,
 ) -> Scene:
@@ -43,6 +46,7 @@ def read_scene(
     Args:
         split: which frames; frames that name no split count as input. None takes all.
         input_fps: time steps per second where the file has no `time_seconds`.
+        start, end, max_frames: which time steps, see `scene_transforms.steps_between`.
         matte_views: gives alpha to views whose pictures have none; called with one view over all times.
         max_side: pictures (and intrinsics) are shrunk to it while reading.
 
@@ -62,6 +66,8 @@ def read_scene(
         if group:
             groups.append(sorted(group, key=lambda f: (*_direction(f), f.path.name)))
             kept.append(index)
+    some = steps_between(transforms.times_seconds[kept], start, end, max_frames)
+    groups, kept = [groups[n] for n in some], [kept[n] for n in some]
     small = bounded_size(size, max_side)
     rgba = [np.stack([read_picture(f.path, max_side=max_side) for f in group]) for group in groups]
     rgba = _with_mattes(rgba, folder.name, matte_views)

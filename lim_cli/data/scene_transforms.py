@@ -72,6 +72,23 @@ def distinct_times(times: np.ndarray) -> np.ndarray:
     return np.asarray(ordered[np.concatenate([[True], np.diff(ordered) > TIME_STEP])])
 
 
+def steps_between(seconds: np.ndarray, start: float | None, end: float | None, max_steps: int | None) -> np.ndarray:
+    """Which of the time steps [n], seconds, lie from `start` until before `end`, counted from the first one; every
+
+    2nd, 4th, ... of them where they are more than `max_steps`.
+
+    Raises:
+        InputError: none does.
+    """
+    since = seconds - seconds[0]
+    kept = np.flatnonzero((since >= (start or 0.0) - 1e-6) & (since < (math.inf if end is None else end - 1e-6)))
+    if not len(kept):
+        raise InputError("The scene has no time step between --start and --end; choose times within it.")
+    while max_steps is not None and len(kept) > max_steps:
+        kept = kept[::2]
+    return kept
+
+
 def _load(file: Path) -> dict[str, Any]:
     try:
         table = json.loads(file.read_text(encoding="utf-8"))

@@ -34,12 +34,17 @@ class IngestConfig:
 
 @dataclass(frozen=True)
 class PosedConfig:
-    """input_fps: of scenes without `time_seconds`. keyframe_stride: every how many time steps is a keyframe.
+    """start, end: seconds kept. matte: a mode of `video.matting`, for pictures without an alpha channel. input_fps: of
 
-    size: pixels on a side of the stored views.
+    scenes without `time_seconds`. max_frames: longer scenes are thinned evenly. keyframe_stride: every how many time
+    steps is a keyframe. size: pixels on a side of the stored views.
     """
 
+    start: float | None = None
+    end: float | None = None
+    matte: str = "auto"
     input_fps: float = DEFAULT_FPS
+    max_frames: int = MAX_FRAMES
     keyframe_stride: int = 1
     size: int = 256
 
@@ -233,9 +238,10 @@ class ReconstructConfig:
             if isinstance(value, int | float) and not lowest <= value <= highest:
                 name = next((option for option, paths in OPTION_PATHS.items() if path in paths), path)
                 raise ConfigError(f"Option {name} must be from {lowest:.15g} to {highest:.15g}, got {value}.")
-        start, end = self.ingest.start, self.ingest.end
-        if end is not None and end <= (start or 0.0):
-            raise ConfigError(f"Option end must come after start, got {end} after {start or 0.0}.")
+        for part in (self.ingest, self.posed):
+            start, end = part.start or 0.0, part.end
+            if end is not None and end <= start:
+                raise ConfigError(f"Option end must come after start, got {end} after {start}.")
 
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -248,7 +254,10 @@ RANGES: dict[str, tuple[float, float]] = {
     "ingest.margin": (0, 4),
     "ingest.max_frames": (1, 100_000),
     "ingest.max_side": (16, 16_384),
+    "posed.start": (0, 1e9),
+    "posed.end": (0, 1e9),
     "posed.input_fps": (0.01, 1000),
+    "posed.max_frames": (1, 100_000),
     "posed.keyframe_stride": (1, 1_000_000),
     "posed.size": (16, 4096),
     "views.keyframe_stride": (1, 1_000_000),
@@ -281,6 +290,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "track.picture_rounds": (0, 1000),
     "track.picture_stiffness": (1e-6, 1e6),
     "track.recognitions": (0, 100),
+    "track.surface_rounds": (0, 1000),
+    "track.surface_stiffness": (1e-6, 1e6),
     "track.outline_rounds": (0, 1000),
     "track.outline_stiffness": (1e-6, 1e6),
     "texture.size": (64, 8192),
@@ -292,10 +303,10 @@ RANGES: dict[str, tuple[float, float]] = {
 _OWN = {f.name: (f.name,) for f in fields(ReconstructConfig) if f.name in ("fps", "seed", "views_model", "release")}
 OPTION_PATHS: dict[str, tuple[str, ...]] = {
     **_OWN,
-    "start": ("ingest.start",),
-    "end": ("ingest.end",),
-    "matte": ("ingest.matte",),
-    "max_frames": ("ingest.max_frames",),
+    "start": ("ingest.start", "posed.start"),
+    "end": ("ingest.end", "posed.end"),
+    "matte": ("ingest.matte", "posed.matte"),
+    "max_frames": ("ingest.max_frames", "posed.max_frames"),
     "input_fps": ("ingest.input_fps", "posed.input_fps"),
     "keyframe_stride": ("posed.keyframe_stride", "views.keyframe_stride"),
     "steps": ("views.steps",),

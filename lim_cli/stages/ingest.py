@@ -11,7 +11,7 @@ from lim_cli.video.cropping import square_crop
 from lim_cli.video.matting import matte
 from lim_cli.video.reading import read_clip
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 def run(input_path: Path | str, config: IngestConfig, *, progress: Progress | None = None) -> ClipArtifact:
@@ -30,6 +30,7 @@ def run(input_path: Path | str, config: IngestConfig, *, progress: Progress | No
         max_frames=config.max_frames,
         max_side=config.max_side,
         input_fps=config.input_fps,
+        counted=Path(config.matte).is_dir(),  # masks are told apart by frame numbers
         progress=progress,
     )
     # 2. Alpha becomes the object's opacity.

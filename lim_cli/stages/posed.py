@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from lim_cli.data.scene import Scene
 from lim_cli.data.scene_folder import read_scene
 from lim_cli.data.scene_normalise import normalise_scene, reframe_scene
 from lim_cli.stages.config import PosedConfig
+from lim_cli.video.checking import check_mode
+from lim_cli.video.matting import matte
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 VIEWS = 4
 
 
@@ -26,9 +29,18 @@ def run(folder: Path, config: PosedConfig, *, progress: Progress | None = None) 
     Raises:
         InputError: the scene cannot be used; the text says why.
     """
+    check_mode(config.matte, masks=False)
     progress = progress or SilentProgress()
     with progress.task("Reading posed views", 1) as task:
-        scene = read_scene(folder, split="input", input_fps=config.input_fps)
+        scene = read_scene(
+            folder,
+            split="input",
+            input_fps=config.input_fps,
+            start=config.start,
+            end=config.end,
+            max_frames=config.max_frames,
+            matte_views=partial(matte, mode=config.matte),
+        )
         scene, info = normalise_scene(scene)
         scene = reframe_scene(scene, size=config.size)
         chosen = keyframe_indices(len(scene.keyframes), config.keyframe_stride)

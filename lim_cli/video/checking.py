@@ -42,13 +42,18 @@ def check_clip(
         matte(whole, mode)
 
 
-def check_mode(mode: str) -> None:
-    """Raises InputError or MissingError if there is no such way to matte."""
+def check_mode(mode: str, *, masks: bool = True) -> None:
+    """Raises InputError or MissingError if there is no such way to matte.
+
+    masks: whether a folder of them will do, one a frame; of several cameras' views it will not.
+    """
     if mode == "rembg" and importlib.util.find_spec("rembg") is None:
         raise MissingError("--matte rembg needs the rembg package; run `pip install rembg` or use another.")
     if mode in MODES:
         return
     if not Path(mode).is_dir():
         raise InputError(f"Matte '{mode}' is neither a folder of masks nor one of {', '.join(MODES)}.")
+    if not masks:
+        raise InputError(f"Masks ({mode}) are for single-camera clips; give the scene's pictures an alpha channel.")
     if not list_pictures(Path(mode)):
         raise InputError(f"The folder of masks {mode} holds no pictures; give one mask a frame.")

@@ -23,6 +23,8 @@ from lim_cli.video.clip import LARGEST_SIDE, bounded_size, resize_rgba
 ALPHA_FORMATS = ("rgba", "bgra", "argb", "abgr", "yuva", "gbrap", "ya8", "ya16", "pal8")
 NO_VIDEO = ("tty",)
 """Formats that FFmpeg draws pictures of, though nobody filmed them: text files."""
+UNSTAMPED = ("avi",)
+"""Containers that hold no times of presentation: those that FFmpeg makes up run back and forth with B-frames."""
 SEEK_ABOVE = 5.0
 """Seconds of start time from which seeking is worth its imprecision in frame numbers."""
 
@@ -69,20 +71,20 @@ def upright_size(stream: VideoStream) -> tuple[int, int]:
 
 
 def decode(
-    container: InputContainer, stream: VideoStream, *, start: float = 0.0
+    container: InputContainer, stream: VideoStream, *, start: float = 0.0, counted: bool = False
 ) -> Iterator[tuple[VideoFrame, float, int]]:
     """Decoded frames in order of presentation: (frame, seconds from the stream's first, frame number).
 
     Frames that repeat an earlier time stamp are dropped. A damaged part is skipped; where the file is cut
     off the frames simply end. With a `start` far in, decoding begins at a key frame before it, and frame
-    numbers are then those of the mean frame rate.
+    numbers are then those of the mean frame rate; with `counted` it begins at the first frame, and they are exact.
     """
     context = _decoder(stream)
     time_base = stream.time_base or Fraction(1, 1000)
     rate = stream.average_rate or stream.guessed_rate or Fraction(24)
     origin = None if stream.start_time is None else float(stream.start_time * time_base)
     sought = False
-    if start > SEEK_ABOVE and origin is not None:
+    if start > SEEK_ABOVE and origin is not None and not counted:
         try:
             container.seek(int((start - 1.0 + origin) / time_base), stream=stream)
             sought = True
@@ -92,10 +94,11 @@ def decode(
     for frame in _frames(container, stream, context):
         if max(frame.width, frame.height) > LARGEST_SIDE:
             raise InputError(f"The video turns {frame.width}x{frame.height}; use at most {LARGEST_SIDE} on a side.")
-        if frame.pts is None:
+        stamp = frame.dts if container.format.name in UNSTAMPED else frame.pts
+        if stamp is None:
             time = 0.0 if not np.isfinite(last) else last + float(1 / rate)
         else:
-            time = float(frame.pts * time_base)
+            time = float(stamp * time_base)
             origin = time if origin is None else min(origin, time) if number == 0 and not sought else origin
             time -= origin
         if time <= last + 1e-9:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,12 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def frame_count(image: Image.Image) -> int:
-    """Frames of a picture file; 1 where it cannot be counted, as in one that is cut off."""
+    """Frames of a picture file; 1 where it cannot be counted, as in one that is cut off.
+
+    What a camera's JPEG holds beside its picture (MPO) are previews and depths, not later times.
+    """
+    if image.format == "MPO":
+        return 1
     try:
         return int(getattr(image, "n_frames", 1))
     except (*PARSER_ERRORS, Image.DecompressionBombError):
@@ -86,17 +92,17 @@ def read_picture(path: Path, *, max_side: int | None = None) -> np.ndarray:
 
 
 def animated_frames(path: Path, *, max_side: int | None = None) -> Iterator[tuple[np.ndarray, float]]:
-    """Frames of a GIF, APNG, animated WebP or AVIF: (RGBA [height, width, 4] uint8, seconds from the first).
+    """Frames of a GIF, APNG, animated WebP or AVIF: (RGBA [height, width, 4] uint8, seconds from the first), upright.
 
-    A file that is cut off yields what can be decoded.
+    Any other picture is one frame. A file that is cut off yields what can be decoded.
     """
     with open_picture(path) as image:
         time = 0.0
-        frames = iter(ImageSequence.Iterator(image))
+        frames = islice(ImageSequence.Iterator(image), frame_count(image))
         while True:
             try:
                 frame = next(frames)
-                rgba = to_rgba(frame)
+                rgba = to_rgba(ImageOps.exif_transpose(frame))
             except StopIteration:
                 return
             except (*PARSER_ERRORS, Image.DecompressionBombError):

@@ -89,6 +89,7 @@ def read_clip(
     max_frames: int = MAX_FRAMES,
     max_side: int | None = MAX_SIDE,
     input_fps: float = DEFAULT_FPS,
+    counted: bool = False,
     progress: Progress | None = None,
 ) -> Clip:
     """Reads a video, an animated or single picture, or a folder of pictures.
@@ -99,6 +100,7 @@ def read_clip(
     Args:
         start, end: seconds from the first frame; frames with start <= time < end are kept.
         input_fps: frames per second of a folder of pictures.
+        counted: every frame before `start` is decoded, too, so that frame numbers are exact at any frame rate.
 
     Raises:
         InputError: missing, unreadable, empty, too large, or nothing between `start` and `end`.
@@ -110,7 +112,7 @@ def read_clip(
     kept: list[tuple[float, int, np.ndarray]] = []
     stride, seen, offered = 1, 0, False
     with progress.task(f"Reading {path.name}") as task:
-        for offer in _offers(path, first, max_side, input_fps):
+        for offer in _offers(path, first, max_side, input_fps, counted=counted):
             offered = True
             if offer.time < first - 1e-6:
                 continue
@@ -179,7 +181,9 @@ def _nothing_in(path: Path, offered: bool) -> InputError:
     return InputError(f"No frame of {path} can be decoded: it is empty or damaged; export the clip again.")
 
 
-def _offers(path: Path, start: float, max_side: int | None, input_fps: float) -> Iterator[_Offer]:
+def _offers(
+    path: Path, start: float, max_side: int | None, input_fps: float, *, counted: bool = False
+) -> Iterator[_Offer]:
     if path.is_dir():
         for index, file in enumerate(_pictures_of(path)):
             yield _Offer(index / input_fps, index, partial(read_picture, file, max_side=max_side))
@@ -189,7 +193,7 @@ def _offers(path: Path, start: float, max_side: int | None, input_fps: float) ->
     else:
         container, stream = open_video(path)
         with container:
-            for frame, time, number in decode(container, stream, start=start):
+            for frame, time, number in decode(container, stream, start=start, counted=counted):
                 yield _Offer(time, number, partial(frame_rgba, frame, stream, max_side=max_side))
 
 

@@ -105,6 +105,17 @@ def test_sequences_match_the_glb(lim: Lim, textured_run: Path, tmp_path: Path, f
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["a.txt"]
 
 
+def test_format_and_pictures_may_stand_in_a_configuration(
+    lim: Lim, textured_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text('sheet = "a.png"\n[export]\nformat = "ply"\n')
+    told = lim("export", textured_run, "-o", "frames", "--config", "mine.toml")
+    assert told["sheet"] == "a.png"
+    assert (tmp_path / "a.png").is_file()
+    assert list((tmp_path / "frames").glob("*.ply"))
+
+
 def test_usd_is_told_by_the_ending(lim: Lim, textured_run: Path, tmp_path: Path) -> None:
     from pxr import Usd, UsdGeom
 
@@ -127,6 +138,8 @@ def test_usd_is_told_by_the_ending(lim: Lim, textured_run: Path, tmp_path: Path)
         (["-o", "a.ply", "--format", "ply"], 2, "folder"),
         (["-o", "a.glb", "--format", "usd"], 2, ".usdz"),
         (["-o", "a.glb", "--format", "fbx"], 2, "glb, usd, obj, ply"),
+        (["-o", "a.glb", "--set", "export.format=ply"], 2, "folder"),
+        (["-o", "a.glb", "--set", "sheet=a.jpg"], 2, ".png"),
     ],
 )
 def test_refusals(

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from clips import disc_clip
+from clips import disc_clip, posed_scene
 from odd_clips import disc_frames, write_clip
 
 from lim_cli.cli.jobs import Job
@@ -38,6 +38,7 @@ def test_nothing_that_fails_waits_for_torch(tmp_path: Path, tiny_weights: Path) 
     whole = write_clip(tmp_path / "whole.mp4", disc_frames(8), pixel_format="yuv420p").read_bytes()
     scene = disc_clip(tmp_path / "scene", frames=1)
     (scene / "transforms.json").write_text('{"frames": [')
+    posed = str(posed_scene(tmp_path / "posed"))
     (tmp_path / "blank").mkdir()
     (tmp_path / "no weights").mkdir()
     out = ["-o", str(tmp_path / "out" / "a.glb")]
@@ -60,6 +61,9 @@ def test_nothing_that_fails_waits_for_torch(tmp_path: Path, tiny_weights: Path) 
         ([clip, *out, "--matte", "grabcat"], 2),
         ([clip, *out, "--device", "abacus"], 2),
         ([clip, *out, "--set", "track.stifness=3"], 2),
+        ([clip, *out, "--set", "export.format=obj"], 2),
+        ([posed, *out, "--start", "50"], 2),
+        ([posed, *out, "--matte", clip], 2),
         ([clip, *out, "--start", "50"], 2),
         ([clip], 2),
         (["-o", "a.glb"], 2),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -44,7 +44,17 @@ def test_one_short_name_may_reach_two_stages() -> None:
 def test_every_short_name_and_range_belongs_to_an_option() -> None:
     known = set(leaf_paths(ReconstructConfig))
     assert {path for paths in OPTION_PATHS.values() for path in paths} <= known
-    assert set(RANGES) <= known
+    assert set(RANGES) == {path for path in known if _kind(path) & {int, float}}
+
+
+def _kind(path: str) -> set[type]:
+    """The types that an option may have."""
+    holder: Any = ReconstructConfig
+    *tables, name = path.split(".")
+    for table in tables:
+        holder = get_type_hints(holder)[table]
+    kind = get_type_hints(holder)[name]
+    return set(get_args(kind)) or {kind}
 
 
 def test_a_stored_configuration_comes_back(tmp_path: Path) -> None:
@@ -62,8 +72,18 @@ def test_another_input_or_output_leaves_the_stored_results_alone() -> None:
     assert resolve([stored, ("", {"input": ["y.mp4"]})]).command.output is None
     elsewhere = resolve([stored, ("", {"output": "b.glb"})]).command
     assert (elsewhere.preview, elsewhere.sheet) == (None, None)
+    both = resolve([stored, ("", {"input": ["y.mp4"], "output": "b.glb"})]).command
+    assert (both.input, both.output, both.preview, both.sheet) == (("y.mp4",), "b.glb", None, None)
     assert resolve([stored]).command.preview == "a.mp4"
     assert resolve([("lim.toml", {"preview": "p.mp4"}), ("", {"output": "b.glb"})]).command.preview == "p.mp4"
+
+
+def test_another_input_is_not_called_what_the_first_one_was() -> None:
+    stored: tuple[str, dict[str, Any]] = ("a.json", {"input": "x.mp4", "output": "a.glb", "export": {"name": "a"}})
+    assert resolve([stored, ("", {"output": "b.glb"})]).config.export.name == "a"  # the same bytes again
+    assert resolve([stored, ("", {"input": ["y.mp4"], "output": "b.glb"})]).config.export.name is None
+    own = ("lim.toml", {"export": {"name": "mine"}})
+    assert resolve([own, ("", {"input": ["y.mp4"], "output": "b.glb"})]).config.export.name == "mine"
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,17 @@ def test_input_fps_shared_intrinsics_and_max_side(tmp_path: Path) -> None:
     assert scene.keyframes[0].cameras.intrinsics[0].tolist() == [40, 40, 16, 12]
 
 
+def test_part_of_a_scene(tmp_path: Path) -> None:
+    write_scene(tmp_path / "s", sphere_scene(times=tuple(np.linspace(0, 1, 9))))
+    for n in (0, 8):  # nothing is read that is not kept
+        file = tmp_path / "s" / f"images/t{n:03d}_v00.png"
+        file.write_bytes(file.read_bytes()[:60])
+    np.testing.assert_allclose(read_scene(tmp_path / "s", start=0.5, end=1.5).times_seconds, [0.5, 0.75, 1, 1.25])
+    np.testing.assert_allclose(read_scene(tmp_path / "s", start=0.25, end=2, max_frames=3).times_seconds, [0.25, 1.25])
+    with pytest.raises(InputError, match="between --start and --end"):
+        read_scene(tmp_path / "s", start=2.5)
+
+
 def test_rgb_gets_a_matte(tmp_path: Path) -> None:
     scene = sphere_scene()
     write_scene(tmp_path / "s", scene)

@@ -168,6 +168,42 @@ def test_single_picture(tmp_path: Path) -> None:
     assert len(read_clip(tmp_path / "a.jpg")) == len(read_clip(tmp_path)) == 1
 
 
+def test_a_picture_is_upright_alone_as_in_a_folder(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a camera held upright
+    Image.fromarray(corner_frame(40, 60)).save(tmp_path / "a.jpg", exif=exif)
+    alone, in_folder = read_clip(tmp_path / "a.jpg"), read_clip(tmp_path)
+    assert alone.size == in_folder.size == (60, 40)
+    np.testing.assert_array_equal(alone.rgba, in_folder.rgba)
+    assert_colour(alone.rgba[0, 5, 35], RED)
+
+
+@pytest.mark.parametrize("size", [(12, 16), (48, 64)])
+def test_a_preview_inside_a_photograph_is_no_frame(tmp_path: Path, size: tuple[int, int]) -> None:
+    preview = Image.fromarray(corner_frame(*size))
+    Image.fromarray(corner_frame()).save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[preview])
+    assert read_clip(tmp_path / "a.jpg").rgba.shape == (1, 48, 64, 4)
+    assert probe(tmp_path / "a.jpg").frame_count == 1
+
+
+def test_b_frames_in_a_container_without_times_of_presentation(tmp_path: Path) -> None:
+    frames = [np.full((48, 64, 3), 4 * index, np.uint8) for index in range(40)]
+    options = {"bf": "2", "b-adapt": "0"}
+    path = write_clip(tmp_path / "a.avi", frames, pixel_format="yuv420p", options=options)
+    clip = read_clip(path)
+    np.testing.assert_allclose(clip.rgba[:, 24, 32, 0], np.arange(40) * 4, atol=3)
+    np.testing.assert_allclose(clip.times, np.arange(40) / 10, atol=1e-6)
+
+
+def test_frames_are_counted_where_masks_are_told_by_their_numbers(tmp_path: Path) -> None:
+    times = [*range(0, 600, 10), *range(600, 1000, 40)]  # ten a second, then two and a half
+    frames = [np.full((48, 64, 3), 3 * index, np.uint8) for index in range(len(times))]
+    path = write_clip(tmp_path / "a.mp4", frames, times=times, options={"g": "5"})
+    clip = read_clip(path, start=7.0, counted=True)
+    assert clip.frame_numbers.tolist() == list(range(63, 70))
+    np.testing.assert_allclose(clip.rgba[:, 24, 32, 0], 3 * clip.frame_numbers, atol=3)
+
+
 def test_cut_off_video_gives_what_is_there(tmp_path: Path) -> None:
     noise = np.random.default_rng(0)
     frames = [noise.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(20)]
