@@ -91,6 +91,21 @@ class RunFolder:
             self._sound.add(stage)
         return stage in self._sound
 
+    def changed_since(self, stage: str) -> str | None:
+        """The folder of an earlier stage that is not what this one was made from; None where all still are.
+
+        What is no longer there is not missed, but for a refinement, without which the keyframes are others.
+        """
+        made, order = read_manifest(self.stage_path(stage)), list(STAGE_FOLDERS)
+        for earlier in order[: order.index(stage)]:
+            folder = STAGE_FOLDERS[earlier]
+            found = read_manifest(self.stage_path(earlier))
+            used = {k: v for k, v in (made.input_hashes if made else {}).items() if k.startswith(f"{folder}/")}
+            there = {f"{folder}/{k}": v for k, v in (found.output_hashes or {}).items()} if found else {}
+            if (earlier == "refined" or (used and there)) and used != there:
+                return folder
+        return None
+
     def output_hashes(self, stage: str) -> dict[str, str]:
         """Hashes of a finished stage's files, prefixed by its folder: the input hashes of the next stage.
 

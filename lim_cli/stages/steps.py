@@ -44,7 +44,8 @@ class Steps:
     earlier result served.
 
     Raises:
-        InputError: (every method) an artifact it needs is not there; the text names the command that makes it.
+        InputError: (every method) an artifact it needs is not there, or was made from others than are there now; the
+            text names the command that makes it.
     """
 
     def __init__(self, run: RunFolder, networks: Networks | None = None, *, progress: Progress | None = None) -> None:
@@ -204,6 +205,10 @@ class Steps:
                 raise InputError(f"{self.run.path} holds no {STAGE_FOLDERS[stage]}; run {command} first.")
             if not self.run.is_sound(stage):
                 raise InputError(f"{self.run.stage_path(stage)} is damaged; run {command} again.")
+            if changed := self.run.changed_since(stage):
+                raise InputError(
+                    f"{self.run.stage_path(stage)} was not made from the {changed} that is there now; run {command} again."
+                )
 
     def _make(
         self,

@@ -49,6 +49,30 @@ def test_complete_only_when_nothing_changed(tmp_path: Path) -> None:
         assert not run.is_complete(MANIFEST)
 
 
+def test_a_stage_made_from_others_than_are_there_now(tmp_path: Path) -> None:
+    def make(run: RunFolder, stage: str, *, text: str, **others: str) -> None:
+        inputs = {k: v for name in others.values() for k, v in run.output_hashes(name).items()}
+        with run.store(dataclasses.replace(MANIFEST, stage=stage, input_hashes=inputs)) as pieces:
+            (pieces.folder / "a.txt").write_text(text)
+
+    with RunFolder(tmp_path) as run:
+        make(run, "keyframes", text="first")
+        make(run, "track", text="of first", a="keyframes")
+        assert run.changed_since("track") is None
+        make(run, "keyframes", text="second")
+        assert run.changed_since("track") == "20_keyframes"
+        make(run, "track", text="of second", a="keyframes")
+        make(run, "refined", text="refined", a="keyframes")
+        assert run.changed_since("track") == "30_refined"
+        make(run, "track", text="of refined", a="keyframes", b="refined")
+        assert run.changed_since("track") is None
+        run.remove("refined")
+        assert run.changed_since("track") == "30_refined"
+        run.remove("keyframes")  # to save space
+        make(run, "refined", text="refined")
+        assert run.changed_since("track") is None
+
+
 def test_extra_or_missing_file(tmp_path: Path) -> None:
     with RunFolder(tmp_path) as run:
         finish(run)

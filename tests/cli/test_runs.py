@@ -50,7 +50,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return disc_clip(tmp_path_factory.mktemp("clips") / "disc")
 
 
-def test_a_clip_whole_again_and_stage_by_stage(lim: Lim, clip: Path, tmp_path: Path) -> None:
+def test_a_clip_whole_again_and_stage_by_stage(
+    lim: Lim, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     whole = ["reconstruct", clip, *SMALL, *TEXTURE, "--refine", 0.4]
     whole += ["--fps", 24, "--workdir", tmp_path / "run", "--device", "cpu"]
     result = lim(*whole, "-o", tmp_path / "a.glb", "--preview", tmp_path / "a.mp4")
@@ -84,6 +86,12 @@ def test_a_clip_whole_again_and_stage_by_stage(lim: Lim, clip: Path, tmp_path: P
     changed = lim(*whole[:-2], "--texture-size", 128, "-o", tmp_path / "c.glb")
     assert changed["seconds"]["track"] == 0.0
     assert changed["seconds"]["texture"] > 0.0
+
+    # What was made from others than are there now is not mixed with them.
+    lim("track", alone, "--fps", 12, *SMALL)
+    assert run(["export", str(alone), "-o", str(tmp_path / "d.glb")]) == 2
+    assert f"run lim texture {alone} again" in capsys.readouterr().err
+    assert not (tmp_path / "d.glb").exists()
 
 
 def test_a_posed_scene_needs_no_view_generator(
