@@ -112,8 +112,7 @@ def _check_output(config: ExportConfig, output: Path) -> None:
     from lim_cli.cli.preflight import check_draco, check_glb, check_new_folder, check_writable
     from lim_cli.core.errors import OutputError
     from lim_cli.export.usd import SUFFIXES, require_usd
-    from lim_cli.stages.config import FOLDER_FORMATS
-    from lim_cli.stages.export import skin_path
+    from lim_cli.stages.config import FOLDER_FORMATS, skin_path
 
     if config.format in FOLDER_FORMATS:
         if output.suffix:

@@ -56,7 +56,9 @@ class Output:
         self.result(plain, lines)
 
     def _print(self, text: str) -> None:
-        self._stdout.write(text + "\n")
+        encoding = getattr(self._stdout, "encoding", None) or "utf-8"
+        # file names may hold what the terminal's encoding does not
+        self._stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         self._stdout.flush()
 
     # Logs

@@ -138,8 +138,8 @@ def check_glb_options(export: ExportConfig) -> None:
     """Raises ConfigError if the result is to be no GLB, MissingError if it needs what is not installed."""
     if export.format != "glb":
         raise ConfigError(
-            f"A reconstruction ends in a GLB; leave out export.format={export.format}, keep the work with --workdir RUN, "
-            f"and write it with lim export RUN."
+            f"A reconstruction ends in a GLB; leave out export.format={export.format}, keep the work with "
+            f"--workdir RUN, and write it with lim export RUN."
         )
     check_draco(export)
 

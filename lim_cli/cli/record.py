@@ -18,6 +18,7 @@ from lim_cli.core.config import to_plain
 from lim_cli.core.files import atomic_path, hash_file, hash_json, hash_tree
 from lim_cli.data.model_files import hash_model
 from lim_cli.models.releases import is_model, weight_hash
+from lim_cli.stages.config import skin_path
 
 RUN_NAME = "config.json"
 """Its name in a run folder."""
@@ -74,7 +75,7 @@ def describe(job: Job, path: Path, settings: Settings, release: Path) -> dict[st
 
 def write(job: Job, described: Mapping[str, Any]) -> None:
     """Stores the description of a finished result beside it, and in its run folder if it keeps one."""
-    whole = {**described, RECORD: {**described[RECORD], "output": hash_file(job.output)}}
+    whole = {**described, RECORD: {**described[RECORD], "output": _output_hashes(job, described)}}
     places = [config_path(job.output)]
     if job.workdir is not None:
         places.append(job.workdir / RUN_NAME)
@@ -88,7 +89,7 @@ def is_current(job: Job, described: Mapping[str, Any]) -> bool:
     try:
         stored = json.loads(config_path(job.output).read_text(encoding="utf-8"))
         record = dict(stored[RECORD])
-        if record.pop("output") != hash_file(job.output):
+        if record.pop("output") != _output_hashes(job, described):
             return False
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -97,6 +98,12 @@ def is_current(job: Job, described: Mapping[str, Any]) -> bool:
     unlike = ("input", "output", "preview", "sheet", "mesh", "weights", "device", RECORD)
     mine, theirs = ({k: v for k, v in d.items() if k not in unlike} for d in (described, stored))
     return record == described[RECORD] and mine == theirs
+
+
+def _output_hashes(job: Job, described: Mapping[str, Any]) -> list[str]:
+    """Of the result's file, or of both where the skin has one of its own."""
+    both = described["export"]["anim"] == "both"
+    return [hash_file(path) for path in (job.output, *([skin_path(job.output)] if both else []))]
 
 
 @lru_cache(maxsize=32)

@@ -52,8 +52,8 @@ def render(
 ) -> None:
     """Render keyframes or interpolated triplanes: RGBA, depth and opacity pictures, and their cameras.
 
-    Depth is camera z in model units (the object fits the unit ball) times 8192, 0 where empty. The cameras stand in
-    transforms.json, so that the folder is itself a scene folder.
+    Depth is camera z in model units (the object fits the unit ball) times the depth_units of transforms.json (8192,
+    from far cameras less), 0 where empty. The cameras stand there, too, so that the folder is itself a scene folder.
 
     Example: lim render RUN -o pictures --turntable 24 --index 0
     """

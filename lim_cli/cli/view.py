@@ -51,11 +51,13 @@ def view(
     with ViewerServer(files, port=port) as server:
         sink.result({"url": server.url}, [server.url])
         sink.log("Ctrl-C ends it.")
-        if open_:
-            import webbrowser
-
-            webbrowser.open(server.url)
         try:
+            if open_:
+                import threading
+                import webbrowser
+
+                # beside the server, since a browser of the terminal is waited for
+                threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
             server.serve_forever()
         except KeyboardInterrupt:
             return

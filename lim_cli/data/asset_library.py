@@ -19,6 +19,8 @@ from lim_cli.data.rig_packing import VERSION, pack_rig, unpack_rig
 from lim_cli.data.rigged_object import RiggedObject, recoloured
 
 HELD_OUT_ASSETS = ("fish_bluetang", "greenman", "mech_mike", "animal_shibainu")
+TWINS = ("animal_husky",)
+"""Of those: shape and animations so much alike that one tells of the other (the husky of the shiba)."""
 MINIMUM_MOTION = 0.025  # of the object's size; below it an animation counts as standing still
 _LEAST_MOTION = 0.01  # what the liveliest animation of an asset without any other must reach
 
@@ -43,8 +45,8 @@ class LibraryItem:
 class AssetLibrary:
     """Assets by name, read when first used and kept in memory.
 
-    The assets of HELD_OUT_ASSETS are left out unless `only` names them, since the evaluation scenes are made
-    from them.
+    The assets of HELD_OUT_ASSETS, and their TWINS, are left out unless `only` names them, since the evaluation scenes
+    are made from the former.
     """
 
     names: tuple[str, ...]
@@ -140,7 +142,7 @@ class AssetLibrary:
                 raise MissingError(
                     f"{source} has no asset '{absent[0]}'; it has: {', '.join(sorted(readers)) or 'none'}."
                 )
-        left_out = set(exclude) | (set(HELD_OUT_ASSETS) if only is None else set())
+        left_out = set(exclude) | ({*HELD_OUT_ASSETS, *TWINS} if only is None else set())
         self.names = tuple(n for n in sorted(only or readers) if n not in left_out)
         if not self.names:
             raise MissingError(f"No .glb assets to use in {source}; name a folder that holds some.")

@@ -24,9 +24,9 @@ class Spec(Protocol):
 class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
     """Samples of objects from `source`: procedural ones alone if None.
 
-    Two neighbouring samples may show one object (`repeat`), since drawing an object costs as much as a view.
-    `pool`: there are only so many different samples, which come round again and are kept in memory: for models that
-    learn faster than samples are drawn.
+    Every sample is of another object, whose drawing costs an eighth of its pictures. `pool`: there are only so many
+    different samples, which come round again and are kept in memory: for models that learn faster than samples are
+    drawn.
     The `eval` split draws from other seeds than `train` ever does. A core draws about 300 images of 128x128 a second
     (tests/benchmarks/world_speed.py): what a GPU wants more comes from more loader workers.
     """
@@ -37,15 +37,13 @@ class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
         *,
         seed: int = 0,
         split: Literal["train", "eval"] = "train",
-        repeat: int = 2,
         source: Mixture | None = None,
         length: int = 2**40,
         pool: int | None = None,
     ) -> None:
-        self.spec, self.seed, self.split, self.repeat = spec, seed, split, repeat
+        self.spec, self.seed, self.split = spec, seed, split
         self.length, self.source = length, source or Mixture()
         self.pool, self._drawn = pool, dict[int, dict[str, np.ndarray]]()
-        self._last: tuple[int, AnimatedObject] | None = None
 
     def __len__(self) -> int:
         return self.length
@@ -60,10 +58,8 @@ class ProceduralDataset(Dataset[dict[str, np.ndarray]]):
 
     def _sample(self, index: int) -> dict[str, np.ndarray]:
         key = [_SPLITS[self.split], self.seed]
-        number = index // self.repeat
-        if self._last is None or self._last[0] != number:
-            self._last = (number, self.source.draw(np.random.default_rng([*key, 0, number])))
-        return self.spec.draw(self._last[1], np.random.default_rng([*key, 1, index]))
+        source = self.source.draw(np.random.default_rng([*key, 0, index]))
+        return self.spec.draw(source, np.random.default_rng([*key, 1, index]))
 
 
 class _FromHere(Sampler[int]):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import struct
 import warnings
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 
 from lim_cli.core.errors import InputError
+from lim_cli.export.glb_file import uri_bytes
 
 _TYPES = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
@@ -59,18 +57,7 @@ class GltfFile:
         Raises:
             InputError: the URI is broken or leaves the folder.
         """
-        if uri.startswith("data:"):
-            try:
-                return base64.b64decode(uri.partition(",")[2], validate=True)
-            except binascii.Error as error:
-                raise InputError(f"{self.path} holds a broken data URI.") from error
-        folder = self.path.parent.resolve()
-        target = (folder / unquote(uri)).resolve()
-        if "://" in uri or not target.is_relative_to(folder):
-            raise InputError(f"{self.path} points outside its folder ('{uri}'); use a self-contained .glb.")
-        if not target.is_file():
-            raise InputError(f"{self.path} needs '{uri}', which is not in its folder; use a self-contained .glb.")
-        return target.read_bytes()
+        return uri_bytes(self.path, uri)
 
     def view_bytes(self, index: int) -> bytes:
         """The bytes of a buffer view."""

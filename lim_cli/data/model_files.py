@@ -43,7 +43,7 @@ def hash_model(path: Path) -> str:
 def _of_gltf(path: Path) -> Iterator[Path]:
     try:
         document, _ = read_document(path)
-    except (InputError, RecursionError):
+    except InputError:
         return
     for kind in ("buffers", "images"):
         entries: Any = document.get(kind)

@@ -151,7 +151,7 @@ def render(model: MovingField, time: float, rays: Rays, samples: int, random: to
 def rays_of(clip: ClipArtifact, made: ViewsArtifact) -> Rays:
     """Rays through all pixels of the clip and of the generated views, at SIZE pixels a side.
 
-    A ray that meets neither object nor its surroundings is left out of every two: background would be most of them.
+    Of rays that meet neither the object nor its surroundings one in four is kept: they would be most of them.
     """
     parts = [_shot(rgba, made.cameras_at(0)[:1], float(t), 1.0) for rgba, t in zip(clip.rgba, clip.times, strict=True)]
     for k, time in enumerate(made.keyframe_times):

@@ -19,7 +19,7 @@ import numpy as np
 
 from lim_cli.core.errors import InputError
 from lim_cli.core.files import atomic_path
-from lim_cli.export.glb_file import BINARY_CHUNK, JSON_CHUNK, pack_glb
+from lim_cli.export.glb_file import BINARY_CHUNK, JSON_CHUNK, glb_head, uri_bytes
 
 _FLOAT, _ARRAY_BUFFER = 5126, 34962
 _KINDS = {1: "SCALAR", 3: "VEC3"}
@@ -52,16 +52,18 @@ def write_driven_glb(
 ) -> None:
     """Writes `source` (.glb or .gltf) with the patches as a GLB that plays them.
 
-    Its own animations are left out, since they would play on top. Files it refers to are referred to from `path`.
+    Its own animations are left out, since they would play on top. Its buffers are all in the file that is written;
+    pictures it refers to are referred to from `path`.
 
     Args:
         times: [key] seconds from 0. weights: [key, target] of the new targets. names: [target].
 
     Raises:
-        OutputError: the file cannot be written. InputError: `source` is no glTF.
+        OutputError: the file cannot be written, or would be too large. InputError: `source` is no glTF, or what it
+            refers to is not there.
     """
     document, blob = read_document(source)
-    editor = _Editor(document, blob)
+    editor = _Editor(document, blob, source)
     document.pop("animations", None)
     channels: list[dict[str, Any]] = []
     samplers: list[dict[str, Any]] = []
@@ -88,8 +90,10 @@ def write_driven_glb(
         _add_targets(editor, document["meshes"][mesh_of[patch.node]], patch)
     document["animations"] = [{"name": "motion", "channels": channels, "samplers": samplers}]
     _refer_from(document, source.parent, path.parent)
-    with atomic_path(path) as partial:
-        partial.write_bytes(pack_glb(document, editor.finish()))
+    head, parts = editor.finish()
+    with atomic_path(path) as partial, open(partial, "wb") as stream:
+        stream.write(head)
+        stream.writelines(parts)
 
 
 def read_document(path: Path) -> tuple[dict[str, Any], bytes]:
@@ -101,30 +105,47 @@ def read_document(path: Path) -> tuple[dict[str, Any], bytes]:
     try:
         data = path.read_bytes()
         if data[:4] != b"glTF":
-            return dict(json.loads(data)), b""
+            return _object(json.loads(data)), b""
         chunks: dict[int, bytes] = {}
         at = 12
         while at + 8 <= len(data):
             length, kind = struct.unpack_from("<II", data, at)
             chunks.setdefault(kind, data[at + 8 : at + 8 + length])
             at += 8 + length
-        return dict(json.loads(chunks[JSON_CHUNK])), chunks.get(BINARY_CHUNK, b"")
-    except (OSError, ValueError, KeyError, struct.error) as error:
+        return _object(json.loads(chunks[JSON_CHUNK])), chunks.get(BINARY_CHUNK, b"")
+    except (OSError, ValueError, KeyError, struct.error, RecursionError) as error:
         raise InputError(f"Cannot read {path} as glTF: {error}. Export it again as glTF 2.0 binary.") from error
 
 
-class _Editor:
-    """Appends arrays to the binary chunk of a document."""
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("its JSON is no object")
+    return value
 
-    def __init__(self, document: dict[str, Any], blob: bytes) -> None:
+
+class _Editor:
+    """Appends arrays to the binary chunk of a document, which takes in its other buffers."""
+
+    def __init__(self, document: dict[str, Any], blob: bytes, source: Path) -> None:
         self._document = document
-        buffers = document.setdefault("buffers", [])
-        if not buffers or "uri" in buffers[0]:  # the binary chunk is the first buffer, or none is
-            buffers.insert(0, {"byteLength": 0})
-            for view in document.get("bufferViews", []):
-                view["buffer"] += 1
-        self._parts = [blob, b"\0" * (-len(blob) % 4)]
-        self._length = len(blob) + (-len(blob) % 4)
+        self._parts: list[bytes | memoryview] = []
+        self._length = 0
+        starts = []
+        buffers = document.get("buffers", [])
+        for buffer in buffers:
+            starts.append(self._length)
+            self._append(uri_bytes(source, buffer["uri"]) if "uri" in buffer else blob)
+        for view in document.get("bufferViews", []):
+            if start := starts[view["buffer"]]:
+                view["byteOffset"] = view.get("byteOffset", 0) + start
+            view["buffer"] = 0
+        document["buffers"] = [{k: v for k, v in (buffers or [{}])[0].items() if k != "uri"}]
+
+    def _append(self, data: bytes | memoryview) -> None:
+        """Ends on a multiple of 4."""
+        size = len(data)
+        self._parts += [data, b"\0" * (-size % 4)]
+        self._length += size + (-size % 4)
 
     def add(self, values: np.ndarray, *, vertices: bool = False) -> int:
         """A float accessor over values [count, component]; its number."""
@@ -132,8 +153,7 @@ class _Editor:
         views = self._document.setdefault("bufferViews", [])
         view = {"buffer": 0, "byteOffset": self._length, "byteLength": data.nbytes}
         views.append({**view, "target": _ARRAY_BUFFER} if vertices else view)
-        self._parts.append(data.tobytes())
-        self._length += data.nbytes
+        self._append(data.data.cast("B"))
         accessors = self._document.setdefault("accessors", [])
         accessors.append(
             {
@@ -147,9 +167,10 @@ class _Editor:
         )
         return len(accessors) - 1
 
-    def finish(self) -> bytes:
+    def finish(self) -> tuple[bytes, list[bytes | memoryview]]:
+        """The file's head, and what follows it."""
         self._document["buffers"][0]["byteLength"] = self._length
-        return b"".join(self._parts)
+        return glb_head(self._document, self._length), self._parts
 
 
 def _add_targets(editor: _Editor, mesh: dict[str, Any], patch: MorphPatch) -> None:
@@ -182,7 +203,7 @@ def _refer_from(document: dict[str, Any], old: Path, new: Path) -> None:
     """Relative file names as seen from another folder."""
     if old.resolve() == new.resolve():
         return
-    for entry in [*document.get("images", []), *document.get("buffers", [])]:
+    for entry in document.get("images", []):
         uri = entry.get("uri")
         if uri is not None and not uri.startswith("data:") and "://" not in uri:
             target = os.path.relpath(old.resolve() / unquote(uri), new.resolve())

@@ -138,6 +138,8 @@ def _read_view(
     gltf: gl.GLTF2, index: int, offset: int, count: int, width: int, dtype: np.dtype, blob: bytes
 ) -> np.ndarray:
     view = gltf.bufferViews[index]
+    if view.buffer:
+        raise ValueError("its arrays lie in other files")
     row_bytes = width * dtype.itemsize
     stride = view.byteStride or row_bytes
     start = (view.byteOffset or 0) + offset

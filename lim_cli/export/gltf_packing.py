@@ -29,7 +29,9 @@ class Frame:
         points = vertices.reshape(-1, 3)
         low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
         x, y, z = (float(value) for value in (low + high) / 2)
-        return Frame((x, y, z), max(float((high - low).max()), 1e-9) if quantized else 1.0, quantized)
+        # a hair more than the box: its ends lie at +-16383, and not at 16383.5, which is rounded away from zero
+        scale = max(float((high - low).max()), 1e-9) * 32767 / 32766
+        return Frame((x, y, z), scale if quantized else 1.0, quantized)
 
     def pack(self, vertices: np.ndarray) -> np.ndarray:
         """World positions [vertex, 3] as they are stored: float32, or int16 in steps of scale / 32767."""

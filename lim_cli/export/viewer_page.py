@@ -88,8 +88,11 @@ def check_viewable(path: Path) -> list[str]:
         if stream.read(4) != b"glTF":
             raise InputError(f"{path} is not a GLB file.")
     document, _ = read_document(path)
-    entries = [*document.get("buffers", []), *document.get("images", [])]
-    return [e["uri"] for e in entries if not e.get("uri", "data:").startswith("data:")]
+    try:
+        entries = [*document.get("buffers", []), *document.get("images", [])]
+        return [e["uri"] for e in entries if not e.get("uri", "data:").startswith("data:")]
+    except (TypeError, AttributeError) as error:
+        raise InputError(f"{path} is a damaged GLB file.") from error
 
 
 def _entry(model: ViewedModel) -> str:
@@ -117,5 +120,5 @@ def _is_compressed(path: Path) -> bool:
     """Whether a model needs the decoders; of what is no GLB the page will say so."""
     try:
         return DRACO in read_document(path)[0].get("extensionsRequired", [])
-    except InputError:
+    except (InputError, TypeError):
         return False

@@ -58,8 +58,8 @@ def march_between(
     step = (far - near) / samples  # [batch, ray]
     place = torch.arange(samples, device=origins.device, dtype=origins.dtype) + 0.5
     if generator is not None:
-        jitter = torch.rand((*step.shape, samples), generator=generator, device=origins.device) - 0.5
-        place = place + jitter
+        jitter = torch.rand((*step.shape, samples), generator=generator, device=generator.device) - 0.5
+        place = place + jitter.to(origins.device)
     lengths = near[..., None] + step[..., None] * place  # [batch, ray, sample]
     points = origins[..., None, :] + directions[..., None, :] * lengths[..., None]
     sigma, values = field(points.flatten(1, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from lim_cli.core.errors import ConfigError
 from lim_cli.video.reading import DEFAULT_FPS, MAX_FRAMES, MAX_SIDE
@@ -174,7 +175,7 @@ ALIGNMENTS = ("auto", "yaw", "none")
 class ExportConfig:
     """name: of the object in the file; None takes the file's own. format: one of `FORMATS`; the rest is for GLB only.
 
-    anim: morph, skin or both (then the skin goes to a file of its own, see `stages.export.skin_path`). bones: of a
+    anim: morph, skin or both (then the skin goes to a file of its own, see `skin_path`). bones: of a
     skin, at most. quantize, draco, sparse: see `export.gltf`.
     """
 
@@ -204,6 +205,11 @@ class ExportConfig:
     def changes_glb(self) -> bool:
         """Whether any option asks for another GLB than the usual one."""
         return self.anim != "morph" or self.quantize or self.draco or self.sparse
+
+
+def skin_path(output: Path) -> Path:
+    """Where anim "both" puts the skin. Two animations of one file would add up in viewers that play all of them."""
+    return output.with_name(f"{output.stem}_skin{output.suffix}")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from lim_cli.stages.mesh_alignment import Alignment, AlignMode, align_mesh
 
 MOST_TARGETS = 240
 FEWEST_TARGETS = 2
+LARGEST_BYTES = 1_000_000_000
+"""Of all morph targets; some four times as much is in memory while they are written."""
 # A mesh further off than this share of its size was hardly laid on right.
 FAR_OFF = 0.06
 
@@ -66,7 +68,8 @@ def run(
     """Writes the user's mesh, in its own world frame, moving as the track does.
 
     Raises:
-        InputError: the mesh cannot be read. ConfigError: there is no such frame. OutputError: it cannot be written.
+        InputError: the mesh cannot be read, or is too large. ConfigError: there is no such frame. OutputError: it
+            cannot be written.
         NumericalError: a vertex of the track lies at infinity in the user's world.
     """
     progress = progress or SilentProgress()
@@ -80,6 +83,7 @@ def run(
             source = Path(folder) / "mesh.glb"
             convert_to_glb(config.mesh, source)
         user = read_user_mesh(source)
+        _check_size(user, len(times), config.mesh)
         _say_what_is_left_out(user, config.mesh, progress)
         return _write(user, source, track.track, views.world_from_model, config, output, progress)
 
@@ -139,6 +143,20 @@ def _write(
         scale=float(found.similarity.scale),
         interpolation_error=dropped_error,
     )
+
+
+def _check_size(user: UserMesh, frames: int, path: Path) -> None:
+    """Raises InputError for so many vertices and frames that they do not fit."""
+    rows = sum(
+        (array.rows.stop - array.rows.start) * (1 + (array.normals is not None) + (array.tangents is not None))
+        for array in user.arrays
+    )
+    size = 12 * rows * min(frames, MOST_TARGETS)
+    if size > LARGEST_BYTES:
+        raise InputError(
+            f"{path} has {len(user.mesh.vertices)} vertices, whose motion over {frames} frames would take "
+            f"{size / 1e9:.1f} GB; simplify it, or trace fewer frames with --fps."
+        )
 
 
 def _undo(found: Alignment, points: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from lim_cli.export.sheet import on_white
 from lim_cli.export.usd import write_usd
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.geometry.skinning import SkinError
-from lim_cli.stages.config import ExportConfig
+from lim_cli.stages.config import ExportConfig, skin_path
 from lim_cli.stages.contact_sheet import input_at
 from lim_cli.stages.failures import require_finite
 from lim_cli.stages.views import camera_distance
@@ -72,11 +72,6 @@ def run(texture: TextureArtifact, views: ViewsArtifact, config: ExportConfig, ou
     files = output.rglob("*") if output.is_dir() else [output]
     size = sum(file.stat().st_size for file in files if file.is_file())
     return Exported(textured.track.vertices.shape[1], len(textured.track.faces), size)
-
-
-def skin_path(output: Path) -> Path:
-    """Where anim "both" puts the skin. Two animations of one file would add up in viewers that play all of them."""
-    return output.with_name(f"{output.stem}_skin{output.suffix}")
 
 
 def _write_glbs(textured: TexturedTrack, config: ExportConfig, output: Path) -> Exported:
@@ -147,12 +142,14 @@ def write_preview(
         shots.append(
             iterate_bare(texture.textured.track, front, size, frames=chosen, edges=True, supersample=EDGE_SUPERSAMPLE)
         )
-        frames = []
-        for time, *rendered in zip(times, *shots, strict=True):
-            given = on_white(input_at(views, clip, float(time)), PREVIEW_SIZE)
-            frames.append(np.concatenate([given, *rendered], axis=1))
-            task.advance()
-        write_video(output, np.stack(frames), fps / every)
+
+        def film() -> Iterator[np.ndarray]:
+            for time, *rendered in zip(times, *shots, strict=True):
+                given = on_white(input_at(views, clip, float(time)), PREVIEW_SIZE)
+                yield np.concatenate([given, *rendered], axis=1)
+                task.advance()
+
+        write_video(output, film(), fps / every)
 
 
 def _cameras(views: ViewsArtifact) -> Iterator[Cameras]:

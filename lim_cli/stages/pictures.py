@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from lim_cli.stages.surface import FieldQuery, box_around, triplane_surface
 
 TRANSFORMS = "transforms.json"
 DEPTH_UNITS = 8192
-"""Depth pictures hold camera z times this, 16 bits."""
+"""Depth pictures hold camera z times this, 16 bits; from far cameras times less, so that it fits."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,15 @@ def write_pictures(
 ) -> None:
     """Renders `count` triplanes (seconds or alpha, [3, c, h, w]) from all cameras into `folder`.
 
-    `t000_v00.png` is straight RGBA; `..._depth.png` 16-bit camera z, see DEPTH_UNITS, 0 where empty;
-    `..._opacity.png` 8-bit. With its `transforms.json` the folder is a scene folder, in the model frame.
+    `t000_v00.png` is straight RGBA; `..._depth.png` 16-bit camera z times the `depth_units` of `transforms.json`
+    (DEPTH_UNITS), 0 where empty; `..._opacity.png` 8-bit. With that file the folder is a scene folder, in the model
+    frame.
     """
     progress = progress or SilentProgress()
     folder.mkdir(parents=True, exist_ok=True)
     frames: list[dict[str, Any]] = []
     times: list[float] = []
+    units = depth_units(cameras)
     with progress.task("Rendering", count * len(cameras)) as task:
         for index, (time, triplane) in enumerate(triplanes):
             times.append(time)
@@ -62,22 +65,28 @@ def write_pictures(
                 one = cameras[view : view + 1]
                 rendered = render_view(networks.lrm.field, triplane, one, samples=config.samples)
                 name = f"t{index:03d}_v{view:02d}"
-                files = _write_view(folder, name, rendered, config)
+                files = _write_view(folder, name, rendered, config, units)
                 frames.append({**files, **_entry(one), "time_index": index, "view": view, "split": "input"})
                 task.advance()
     span = times[-1] - times[0]
     for frame in frames:
         frame["time"] = (times[frame["time_index"]] - times[0]) / span if span > 0 else 0.0
-    table = {"world_up": "y", "time_seconds": times, "depth_units": DEPTH_UNITS, "frames": frames}
+    table = {"world_up": "y", "time_seconds": times, "depth_units": units, "frames": frames}
     (folder / TRANSFORMS).write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
-def _write_view(folder: Path, name: str, rendered: RenderedViews, config: PictureConfig) -> dict[str, str]:
+def depth_units(cameras: Cameras) -> int:
+    """DEPTH_UNITS, or as many as 16 bits hold of the far corner of the cube that is drawn."""
+    away = float(cameras.world_from_camera[:, :3, 3].norm(dim=-1).max())
+    return min(DEPTH_UNITS, int(65535 / (away + math.sqrt(3))))
+
+
+def _write_view(folder: Path, name: str, rendered: RenderedViews, config: PictureConfig, units: int) -> dict[str, str]:
     files = {"file_path": f"{name}.png"}
     Image.fromarray(rendered.rgba()[0]).save(folder / files["file_path"], compress_level=3)
     if config.depth:
         files["depth_file_path"] = f"{name}_depth.png"
-        depth = (rendered.depth[0] * (rendered.opacity[0] > 0.5) * DEPTH_UNITS).round().clip(0, 65535)
+        depth = (rendered.depth[0] * (rendered.opacity[0] > 0.5) * units).round().clip(0, 65535)
         cv2.imwrite(str(folder / files["depth_file_path"]), depth.astype(np.uint16))
     if config.opacity:
         files["mask_path"] = f"{name}_opacity.png"

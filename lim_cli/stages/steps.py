@@ -206,9 +206,8 @@ class Steps:
             if not self.run.is_sound(stage):
                 raise InputError(f"{self.run.stage_path(stage)} is damaged; run {command} again.")
             if changed := self.run.changed_since(stage):
-                raise InputError(
-                    f"{self.run.stage_path(stage)} was not made from the {changed} that is there now; run {command} again."
-                )
+                path = self.run.stage_path(stage)
+                raise InputError(f"{path} was not made from the {changed} that is there now; run {command} again.")
 
     def _make(
         self,

@@ -111,7 +111,7 @@ def train(
 @torch.no_grad()
 def evaluate(task: Task, config: TrainConfig, device: torch.device | str) -> dict[str, float]:
     """Mean metrics over samples of the held-out split (no rigged assets, so that anybody can repeat it)."""
-    dataset = ProceduralDataset(task.spec, seed=0, split="eval", repeat=1, length=config.evaluate_samples)
+    dataset = ProceduralDataset(task.spec, seed=0, split="eval", length=config.evaluate_samples)
     size = min(config.batch_size, config.evaluate_samples)
     task.eval()
     totals: dict[str, float] = {}

@@ -20,6 +20,8 @@ Perceptual = Callable[[Tensor, Tensor], Tensor]
 class FieldLossWeights:
     """The paper's losses are the ray terms and `perceptual` (LPIPS, sec. 3.1); the others are ours (0: off).
 
+    inset: how far inside the surface the logit is to be 0, model units. Rays are half opaque .01 to .02 outside of
+    where it is, so that with 0 the object that occupancy asks for is seen a fifth too large.
     perceptual and edges (differences between neighbouring pixels, at three scales) need rays in patches.
     """
 
@@ -31,6 +33,7 @@ class FieldLossWeights:
     perceptual: float = 0.0
     edges: float = 0.0
     softness: float = 0.025
+    inset: float = 0.0
     ray_samples: int = 48
 
 
@@ -46,8 +49,8 @@ def field_losses(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Loss of a triplane [batch, 3, c, h, w] against labels of one instant (the keys of `data.samples`, no time axis).
 
-    Occupancy: BCE of the logit against sigmoid(-sdf / softness). Surface: squared error of colour (or canonical
-    XYZ) on the surface. Rays: squared error of rendered values on white (canonical: on the object), BCE of
+    Occupancy: BCE of the logit against sigmoid(-(sdf + inset) / softness). Surface: squared error of colour (or
+    canonical XYZ) on the surface. Rays: squared error of rendered values on white (canonical: on the object), BCE of
     opacity, L1 of ray length. Patches (colour only, rays in squares of `patch` pixels): perceptual distance, edges.
     """
     canonical = field.config.kind == "canonical"
@@ -55,7 +58,7 @@ def field_losses(
     points = torch.cat([labels["points"], labels["surface"]], 1).float()
     count = labels["points"].shape[1]
     logit, values = field(triplane, points)
-    target = torch.sigmoid(-labels["sdf"].float() / weights.softness)
+    target = torch.sigmoid(-(labels["sdf"].float() + weights.inset) / weights.softness)
     terms["occupancy"] = weights.occupancy * F.binary_cross_entropy_with_logits(logit[:, :count], target)
     on_surface = labels["surface_canonical" if canonical else "surface_rgb"].float()
     terms["surface"] = weights.surface * F.mse_loss(values[:, count:], on_surface)

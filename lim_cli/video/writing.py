@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -21,27 +23,37 @@ BT709 = 1
 """Number of BT.709 among FFmpeg's primaries and transfer curves."""
 
 
-def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
-    """Writes frames [time, height, width, 3] uint8 sRGB at `fps`, as .mp4 (.mov, .m4v) or .gif by the suffix.
+def write_video(path: Path | str, frames: Iterable[np.ndarray], fps: float) -> None:
+    """Writes frames [height, width, 3] uint8 sRGB of one size at `fps`, as .mp4 (.mov, .m4v) or .gif by the suffix.
 
-    The file appears whole or not at all. Odd sizes are padded by repeating the last row or column.
+    They are taken one after the other, so that a film of any length can be made as it is written. The file appears
+    whole or not at all. Odd sizes are padded by repeating the last row or column.
 
     Raises:
         OutputError: the suffix is not known, or the file cannot be written.
         ValueError: frames of another shape or type, none at all, or a frame rate that is not positive.
     """
     path = Path(path)
-    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or not frames.size:
-        raise ValueError(f"expected frames uint8 [time, height, width, 3], got {frames.dtype} {frames.shape}")
     if not 0 < fps <= 1000:
         raise ValueError(f"expected 0 < fps <= 1000, got {fps}")
     check_encoder(path)
     write = _write_gif if path.suffix.lower() == ".gif" else _write_h264
     with atomic_path(path) as partial:
         try:
-            write(partial, frames, fps)
+            write(partial, _checked(frames), fps)
         except av.FFmpegError as error:
             raise OutputError(f"Cannot write {path}: {error.strerror}. Choose another output path.") from error
+
+
+def _checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    shape = None
+    for frame in frames:
+        shape = shape or frame.shape
+        if frame.ndim != 3 or frame.shape != shape or shape[-1] != 3 or frame.dtype != np.uint8 or not frame.size:
+            raise ValueError(f"expected frames uint8 [height, width, 3], got {frame.dtype} {frame.shape}")
+        yield frame
+    if shape is None:
+        raise ValueError("expected at least one frame")
 
 
 def check_encoder(path: Path) -> None:
@@ -52,8 +64,9 @@ def check_encoder(path: Path) -> None:
         raise OutputError("This build of PyAV cannot encode H.264; install PyAV from PyPI or write a .gif.")
 
 
-def _write_h264(path: Path, frames: np.ndarray, fps: float) -> None:
-    height, width = frames.shape[1:3]
+def _write_h264(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
+    first = next(frames)
+    height, width = first.shape[:2]
     pad = ((0, height % 2), (0, width % 2), (0, 0))
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream(H264, rate=Fraction(fps).limit_denominator(1001 * 60))
@@ -64,7 +77,7 @@ def _write_h264(path: Path, frames: np.ndarray, fps: float) -> None:
         context.options = {"crf": "16", "preset": "medium"}
         context.colorspace, context.color_range = int(Colorspace.ITU709), int(ColorRange.MPEG)
         context.color_primaries, context.color_trc = BT709, BT709
-        for index, rgb in enumerate(frames):
+        for index, rgb in enumerate(chain([first], frames)):
             picture = VideoFrame.from_ndarray(np.ascontiguousarray(np.pad(rgb, pad, mode="edge")), format="rgb24")
             frame = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
             frame.pts = index
@@ -72,9 +85,9 @@ def _write_h264(path: Path, frames: np.ndarray, fps: float) -> None:
         container.mux(context.encode(None))
 
 
-def _write_gif(path: Path, frames: np.ndarray, fps: float) -> None:
+def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     """Frame durations are whole hundredths of a second; rounding the end times keeps the total right."""
-    ends = np.round(np.arange(len(frames) + 1) * 100.0 / fps).astype(int)
-    durations = [max(2, int(d)) * 10 for d in np.diff(ends)]  # Viewers take less than 2/100 s for 10/100.
     pictures = [Image.fromarray(frame).quantize(255, dither=Image.Dither.NONE) for frame in frames]
+    ends = np.round(np.arange(len(pictures) + 1) * 100.0 / fps).astype(int)
+    durations = [max(2, int(d)) * 10 for d in np.diff(ends)]  # Viewers take less than 2/100 s for 10/100.
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0, format="GIF")

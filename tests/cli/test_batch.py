@@ -85,6 +85,15 @@ def test_a_batch_goes_on_past_a_bad_clip_and_is_not_done_twice(lim: Lim, clips: 
     assert json.loads((out / "batch-3-of-4.json").read_text())["done"] == 1
 
 
+def test_a_second_file_that_went_away_is_made_again(lim: Lim, clips: Path, tmp_path: Path) -> None:
+    both = [clips / "two" / "n*", "-o", tmp_path / "out", *OPTIONS, "--anim", "both"]
+    assert set(statuses(lim(*both)[1]).values()) == {"done"}
+    assert set(statuses(lim(*both)[1]).values()) == {"skipped"}
+    (tmp_path / "out" / "näxt disc_skin.glb").unlink()
+    assert set(statuses(lim(*both)[1]).values()) == {"done"}
+    assert (tmp_path / "out" / "näxt disc_skin.glb").is_file()
+
+
 def test_weights_that_are_missing_refuse_a_whole_batch(lim: Lim, clips: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert lim(clips / "*" / "*", "-o", tmp_path / "out", "--weights", tmp_path / "empty") == (3, [])

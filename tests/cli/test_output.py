@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 
@@ -63,3 +65,10 @@ def test_bars_are_drawn_on_a_terminal_and_cleared(
     out, err = capsys.readouterr()
     assert out == ""
     assert "outer" in err
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    Output().line({}, "done    caf\udce9.mp4")  # a name in Latin-1, as Python holds it
+    assert stream.buffer.getvalue() == b"done    caf\\udce9.mp4\n"  # type: ignore[attr-defined]

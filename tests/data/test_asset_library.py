@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lim_cli.core.errors import InputError, MissingError
-from lim_cli.data.asset_library import HELD_OUT_ASSETS, AssetLibrary, load_pack
+from lim_cli.data.asset_library import HELD_OUT_ASSETS, TWINS, AssetLibrary, load_pack
 from tests.data.rigged_cubes import GlbBuilder, turning_cube
 
 
@@ -22,7 +22,7 @@ def still_cube(path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name in ("a", "b", HELD_OUT_ASSETS[0]):
+    for name in ("a", "b", HELD_OUT_ASSETS[0], TWINS[0]):
         turning_cube(tmp_path / f"{name}.glb")
     still_cube(tmp_path / "still.glb")
     return tmp_path

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import struct
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from lim_cli.core.errors import InputError
 from lim_cli.data.gltf_reading import read_rig
 from lim_cli.export.driven_gltf import MorphPatch, read_document, write_driven_glb
+from lim_cli.export.inspect import inspect_glb
 from tests.data.rigged_cubes import GlbBuilder, cube
 
 TIMES = np.array([0.0, 1.0, 3.0])
@@ -59,6 +61,32 @@ def test_targets_the_file_had_are_held(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_buffers_of_a_text_file_come_into_the_binary_one(tmp_path: Path, inside: bool) -> None:
+    builder = GlbBuilder()
+    builder.node(mesh=builder.cube_mesh())
+    document, blob = read_document(builder.save(tmp_path / "a.glb"))
+    half = len(blob) // 8 * 4  # no array lies across the middle: what does goes to the second half
+    starts = [view["byteOffset"] for view in document["bufferViews"]]
+    cut = max(start for start in starts if start <= half)
+    for view in document["bufferViews"]:
+        if view["byteOffset"] >= cut:
+            view.update(buffer=1, byteOffset=view["byteOffset"] - cut)
+    document["buffers"] = []
+    for n, part in enumerate((blob[:cut], blob[cut:])):
+        (tmp_path / f"{n} a.bin").write_bytes(part)
+        uri = f"data:application/octet-stream;base64,{base64.b64encode(part).decode()}" if inside else f"{n}%20a.bin"
+        document["buffers"].append({"uri": uri, "byteLength": len(part)})
+    (tmp_path / "text.gltf").write_text(json.dumps(document))
+    for name in ("a.glb", "text.gltf"):
+        output = tmp_path / "other" / f"of_{name}.glb"
+        write_driven_glb(output, tmp_path / name, [patch(0, 1.0)], TIMES, WEIGHTS, ["one", "two"])
+    of_binary, of_text = (inspect_glb(tmp_path / "other" / f"of_{name}.glb") for name in ("a.glb", "text.gltf"))
+    assert of_text.extent == of_binary.extent == pytest.approx((2, 2, 2))
+    assert of_text.motion == of_binary.motion
+    assert len(read_document(tmp_path / "other" / "of_text.gltf.glb")[0]["buffers"]) == 1
+
+
 def test_fields_nobody_knows_survive(tmp_path: Path) -> None:
     builder = GlbBuilder()
     builder.node(mesh=builder.cube_mesh())
@@ -78,7 +106,7 @@ def test_fields_nobody_knows_survive(tmp_path: Path) -> None:
 
 
 def test_no_gltf_is_an_input_error(tmp_path: Path) -> None:
-    for text in (b"nothing", b"glTF", b"glTF" + bytes(40)):
+    for text in (b"nothing", b"glTF", b"glTF" + bytes(40), b"[1]", b"5", b"null", b"[" * 100_000):
         (tmp_path / "a.glb").write_bytes(text)
         with pytest.raises(InputError, match="as glTF"):
             read_document(tmp_path / "a.glb")

@@ -166,6 +166,18 @@ def test_quantized_normals_point_where_they_should_or_are_floats() -> None:
     assert short_change(base, -base) is None
 
 
+def test_a_vertex_may_go_from_one_end_of_the_box_to_the_other(tmp_path: Path) -> None:
+    """Its change is all that 16 bits hold."""
+    points = np.array([[-1.6, 0, 0], [1.0, 0.7, 0], [1.0, -0.7, 0.6], [1.0, -0.7, -0.6]], np.float32)
+    faces = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 1], [1, 3, 2]])
+    track = TrackedMesh(np.stack([points, points * [-1, 1, -1]]).astype(np.float32), faces, np.array([0.0, 1.0]))
+    textured = TexturedTrack(track, np.zeros((4, 2), np.float32), np.zeros((4, 4, 3), np.uint8))
+    write_glb(tmp_path / "a.glb", textured, quantize=True)
+    glb = AnimatedGlb(tmp_path / "a.glb")
+    for frame in range(2):
+        np.testing.assert_allclose(glb.vertices(frame), track.vertices[frame], atol=1e-4)
+
+
 def test_quantized_morphs_are_half_as_large(tmp_path: Path) -> None:
     textured = bending_bar(*ATLAS, frames=40)
     # about z; together with the bend this takes normals round by more than 60 degrees, so they change by more than one

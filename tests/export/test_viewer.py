@@ -4,6 +4,8 @@ import base64
 import http.client
 import json
 import re
+import socket
+import struct
 import threading
 import urllib.error
 import urllib.request
@@ -90,6 +92,25 @@ def test_a_model_that_went_away_is_not_found(glb: Path, tmp_path: Path) -> None:
         thread.join()
 
 
+def test_a_browser_that_leaves_is_not_talked_about(
+    glb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = tmp_path / "large.glb"
+    large.write_bytes(glb.read_bytes() + bytes(30_000_000))
+    with ViewerServer([large]) as running:
+        thread = threading.Thread(target=running.handle_request)
+        thread.start()
+        with socket.create_connection(running.server_address[:2]) as browser:
+            host = f"127.0.0.1:{running.server_address[1]}"
+            browser.sendall(f"GET /models/0.glb HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert browser.recv(1000).startswith(b"HTTP/1.0 200")
+        thread.join()
+        for other in threading.enumerate():
+            if "process_request" in other.name:
+                other.join()
+    assert capsys.readouterr().err == ""
+
+
 def test_a_taken_port_is_said(server: ViewerServer, glb: Path) -> None:
     with pytest.raises(OutputError, match="another --port"):
         ViewerServer([glb], port=server.server_address[1])
@@ -136,3 +157,12 @@ def test_only_glb_files_are_shown(glb: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a GLB"):
         check_viewable(tmp_path / "x.glb")
     assert "viewer" in viewer_page([ViewedModel("x", tmp_path / "x.glb")])
+
+
+@pytest.mark.parametrize("text", ["[1]", "5", "null", '{"buffers": 7}', '{"images": [1]}', '{"images": [{"uri": 5}]}'])
+def test_a_damaged_model_is_a_user_error(tmp_path: Path, text: str) -> None:
+    data = text.encode() + b" " * (-len(text) % 4)
+    head = struct.pack("<4sIIII", b"glTF", 2, 20 + len(data), len(data), 0x4E4F534A)
+    (tmp_path / "a.glb").write_bytes(head + data)
+    with pytest.raises(InputError, match=r"a\.glb"):
+        check_viewable(tmp_path / "a.glb")

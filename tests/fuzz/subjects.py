@@ -34,6 +34,7 @@ from lim_cli.diffusion.frustum_volume import FrustumVolume
 from lim_cli.diffusion.pipeline import save_pipeline
 from lim_cli.export.gltf import write_glb
 from lim_cli.export.inspect import inspect_glb
+from lim_cli.export.viewer_page import ViewedModel, check_viewable, viewer_page
 from lim_cli.geometry.mesh import TexturedTrack, TrackedMesh
 from lim_cli.models.checkpoints import save_model
 from lim_cli.models.lim import LIM
@@ -186,9 +187,15 @@ def meshes() -> list[Subject]:
         whole_folder("sparse_glb", sparse, lambda f: _play(f / "sparse.glb")),
         whole_folder("inspect_glb", textured, lambda f: inspect_glb(f / "track.glb")),
         whole_folder("inspect_sparse_glb", sparse, lambda f: inspect_glb(f / "sparse.glb")),
+        whole_folder("view_glb", compressed, lambda f: _view(f / "draco.glb")),
         whole_folder("inspect_draco_glb", compressed, lambda f: inspect_glb(f / "draco.glb")),
         whole_folder("asset_pack", pack, read_pack),
     ]
+
+
+def _view(path: Path) -> None:
+    check_viewable(path)
+    viewer_page([ViewedModel(path.name, path)])
 
 
 def everything(path: Path) -> None:

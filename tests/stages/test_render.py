@@ -8,6 +8,7 @@ import torch
 from lim_cli.core.rays import camera_rays
 from lim_cli.models.triplane import FieldConfig, FieldDecoder, density
 from lim_cli.render.marching import march_rays
+from lim_cli.stages.pictures import DEPTH_UNITS, depth_units
 from lim_cli.stages.render import orbit, render_view
 
 
@@ -61,3 +62,11 @@ def test_nothing_at_all_is_transparent() -> None:
     found = render_view(field, triplane, orbit([0.0], elevation=0, field_of_view=40, size=8))
     assert not found.opacity.any()
     assert not found.depth.any()
+
+
+def test_depth_fits_16_bits_from_any_distance() -> None:
+    for field_of_view in (1.0, 10.0, 40.0):
+        cameras = orbit([0.0], elevation=0.0, field_of_view=field_of_view, size=8)
+        away = float(cameras.world_from_camera[0, :3, 3].norm())
+        units = depth_units(cameras)
+        assert 0.98 * 65535 < units * (away + 3**0.5) <= 65535 or units == DEPTH_UNITS

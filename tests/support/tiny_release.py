@@ -75,7 +75,7 @@ def add_feedback(lrm: Path, scratch: Path) -> None:
 def settle_surface(folder: Path) -> None:
     """Shifts the density logit so that as much of space is inside as truly is: so short a training leaves it low."""
     lrm = load_lrm(folder)
-    dataset = ProceduralDataset(SampleSpec(size=32, rays=8, points=2048, surface=8), seed=5, repeat=1)
+    dataset = ProceduralDataset(SampleSpec(size=32, rays=8, points=2048, surface=8), seed=5)
     logits, inside = [], []
     for index in range(8):
         batch = {name: torch.from_numpy(array)[None] for name, array in dataset[index].items()}

@@ -37,3 +37,12 @@ def test_errors(tmp_path: Path) -> None:
         write_video(tmp_path / "file" / "a.mp4", frames, 10)
     with pytest.raises(ValueError, match="expected frames"):
         write_video(tmp_path / "a.mp4", frames[..., 0], 10)
+    with pytest.raises(ValueError, match="at least one"):
+        write_video(tmp_path / "a.mp4", frames[:0], 10)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_a_film_is_written_as_it_is_made(tmp_path: Path, name: str) -> None:
+    frames = (np.full((32, 32, 3), 30 * index, np.uint8) for index in range(5))
+    write_video(tmp_path / name, frames, 10)
+    assert len(read_clip(tmp_path / name)) == 5

@@ -26,7 +26,8 @@ from lim_cli.export.glb_playback import AnimatedGlb
 from lim_cli.export.gltf import write_glb
 from lim_cli.geometry.mesh import TexturedTrack
 from lim_cli.geometry.skinning import object_size
-from lim_cli.stages.export import in_world, skin_path
+from lim_cli.stages.config import skin_path
+from lim_cli.stages.export import in_world
 from lim_cli.stages.steps import Steps, existing_run
 
 SHARES = (0.0, 0.23, 0.5, 0.77, 1.0)

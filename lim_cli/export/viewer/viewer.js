@@ -44,6 +44,7 @@ async function load(number) {
     const gltf = await loader.parseAsync(await bytesOf(entry), "");
     if (state.root) discard(state.root);
     state.root = gltf.scene;
+    state.root.traverse((object) => (object.frustumCulled = false)); // bounds are taken once, and things move out of them
     scene.add(state.root);
     element("name").textContent = entry.dataset.name;
     element("name").hidden = models.length > 1; // the list shows it
