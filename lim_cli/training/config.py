@@ -47,6 +47,8 @@ class TrainConfig:
     fresh_every: steps of lim_head=match until the next new one; those between learn from earlier samples alone.
     corrected: from how many samples of a step a LIM of lim_head=match learns to correct planes, too. painted: clips
     beside every new one whose true surfaces it learns from (`data.clip_samples`), which costs no pass of LRM either.
+    lift_drop: share of an LRM's samples that learn without lifted image features; for a LIM of the paper's kind, which
+    sees tokens. They share no direction with the others, and a twelfth of them is a third of the gradient.
     lifting: False trains an LRM without lifted image features. feedback: True trains nothing but the feedback
     (`models.feedback`) of the LRM in `initial`; joint: all of that LRM and its feedback, after every round.
     feedback_rounds: rounds that feedback or joint trains; as many as the LRM in `initial` has if not set.
@@ -78,7 +80,7 @@ class TrainConfig:
     surface: int = 768
     patch: int = 0
     perceptual_backbone: Literal["vgg", "alex", "squeeze"] = "vgg"
-    lift_drop: float = 0.08
+    lift_drop: float = 0.0
     degrade: float = 0.25
     assets: str | None = None
     asset_share: float = 0.25
@@ -152,7 +154,6 @@ PAPER_RECIPE: Mapping[str, Any] = MappingProxyType(
     {
         "optimizer": "adam",
         "learning_rate": 1e-4,
-        "lift_drop": 0.0,
         "degrade": 0.0,
         "lim_head": "residual",
         "patch": 64,
