@@ -41,7 +41,7 @@ def drive(
 
     Example: lim drive RUN --mesh dog.glb -o moving_dog.glb
     """
-    from lim_cli.cli.preflight import check_glb, check_mesh_options, check_run
+    from lim_cli.cli.preflight import check_glb, check_mesh_options, check_not_model, check_run
     from lim_cli.cli.settings import read_settings
     from lim_cli.core.errors import ConfigError
 
@@ -52,6 +52,7 @@ def drive(
         raise ConfigError("There is no model to move; give --mesh MODEL, or mesh in a file of options.")
     model = Path(command.mesh)
     check_mesh_options(model, command.mesh_align)
+    check_not_model(command.mesh, output)
 
     from lim_cli.core.config import to_plain
     from lim_cli.stages import drive as stage

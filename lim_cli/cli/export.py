@@ -98,12 +98,15 @@ def _format_of(output: Path) -> str:
     """
     from lim_cli.core.errors import OutputError
     from lim_cli.export.usd import SUFFIXES
+    from lim_cli.stages.config import FOLDER_FORMATS
 
     suffix = output.suffix.lower()
     if suffix == ".glb":
         return "glb"
     if suffix in SUFFIXES:
         return "usd"
+    if suffix[1:] in FOLDER_FORMATS:
+        raise OutputError(f"Format {suffix[1:]} writes a folder; give --format {suffix[1:]} and -o without an ending.")
     raise OutputError(f"The ending of {output} names no format; end it in .glb or .usdz, or give --format.")
 
 

@@ -43,7 +43,9 @@ InputFpsOption = Annotated[
     float | None, typer.Option(help="Frame rate of inputs without time stamps; 24 otherwise.", min=0.01)
 ]
 MatteOption = Annotated[str, typer.Option(help="auto, alpha, background, grabcut, rembg, or a folder of mattes.")]
-MaxFramesOption = Annotated[int | None, typer.Option(help="Use at most this many input frames.", min=1)]
+MaxFramesOption = Annotated[
+    int | None, typer.Option(help="Use at most this many input frames; of a longer clip every 2nd, 4th, ...", min=1)
+]
 KeyframeStrideOption = Annotated[
     int | None,
     typer.Option(

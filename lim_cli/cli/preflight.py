@@ -45,6 +45,7 @@ def check_job(job: Job, settings: Settings) -> Path:
     """
     check_device(settings.command.device)
     check_mesh(settings)
+    check_not_model(settings.command.mesh, job.output)
     check_glb_options(settings.config.export)
     check_sheet(job.sheet)
     for path in (job.output, job.preview, job.sheet, job.workdir or Path(tempfile.gettempdir()) / "lim"):
@@ -126,12 +127,22 @@ def check_mesh(settings: Settings) -> None:
     """Raises InputError or ConfigError if the user's own mesh cannot be read or written as the other options ask."""
     command, export = settings.command, settings.config.export
     if command.mesh is None:
+        if command.mesh_frame is not None or command.mesh_align != "auto":
+            raise ConfigError(
+                "Options mesh-frame and mesh-align are for a mesh of your own; give --mesh, or leave them."
+            )
         return
     check_mesh_options(Path(command.mesh), command.mesh_align)
     if export.changes_glb:
         raise ConfigError(
             "Options anim, quantize, draco and sparse are not for a mesh of your own; leave them out with mesh."
         )
+
+
+def check_not_model(model: str | None, output: Path) -> None:
+    """Raises OutputError if the result would take the place of the user's own model."""
+    if model is not None and Path(model).resolve() == output.resolve():
+        raise OutputError(f"Output {output} is your own model; choose another -o.")
 
 
 def check_glb_options(export: ExportConfig) -> None:

@@ -73,9 +73,9 @@ def distinct_times(times: np.ndarray) -> np.ndarray:
 
 
 def steps_between(seconds: np.ndarray, start: float | None, end: float | None, max_steps: int | None) -> np.ndarray:
-    """Which of the time steps [n], seconds, lie from `start` until before `end`, counted from the first one; every
+    """Which of the time steps [n], seconds, lie from `start` until before `end`, counted from the first one; at most
 
-    2nd, 4th, ... of them where they are more than `max_steps`.
+    `max_steps` of them, spread evenly from the first to the last.
 
     Raises:
         InputError: none does.
@@ -84,8 +84,8 @@ def steps_between(seconds: np.ndarray, start: float | None, end: float | None, m
     kept = np.flatnonzero((since >= (start or 0.0) - 1e-6) & (since < (math.inf if end is None else end - 1e-6)))
     if not len(kept):
         raise InputError("The scene has no time step between --start and --end; choose times within it.")
-    while max_steps is not None and len(kept) > max_steps:
-        kept = kept[::2]
+    if max_steps is not None and len(kept) > max_steps:
+        kept = kept[np.linspace(0, len(kept) - 1, max_steps).round().astype(int)]
     return kept
 
 

@@ -20,6 +20,8 @@ from lim_cli.data.gltf_reading import (
     skin_weights,
     triangles,
 )
+from lim_cli.export.driven_gltf import read_document
+from lim_cli.export.glb_file import pack_glb
 from lim_cli.geometry.mesh import Mesh
 
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ def read_user_mesh(path: Path) -> UserMesh:
 
 
 def convert_to_glb(path: Path, target: Path) -> None:
-    """Writes an .obj, .ply or .stl as a GLB.
+    """Writes an .obj, .ply or .stl as a GLB, matt: such files know no metal, which glTF takes things for unless told.
 
     Raises:
         InputError: it cannot be read.
@@ -113,10 +115,23 @@ def convert_to_glb(path: Path, target: Path) -> None:
 
     try:
         scene = trimesh.load_scene(path, process=False, maintain_order=True)
+        for mesh in scene.geometry.values():
+            colours = mesh.vertex_attributes.get("color")
+            if colours is not None:  # beside texture coordinates without a picture
+                mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=colours)
         data = scene.export(file_type="glb", include_normals=True)
     except Exception as error:  # whatever a loader of broken files may raise
         raise InputError(f"Cannot read {path}: {error}. Export it as GLB.") from error
     target.write_bytes(data)
+    document, blob = read_document(target)
+    materials = document.setdefault("materials", [])
+    for primitive in (p for mesh in document.get("meshes", []) for p in mesh["primitives"]):
+        if "material" not in primitive:
+            primitive["material"] = len(materials)
+            materials.append({})
+    for material in materials:
+        material.setdefault("pbrMetallicRoughness", {}).update(metallicFactor=0.0, roughnessFactor=1.0)
+    target.write_bytes(pack_glb(document, blob))
 
 
 def _read(file: GltfFile) -> UserMesh:

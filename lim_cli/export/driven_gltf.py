@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import mimetypes
 import os
 import struct
 from collections.abc import Sequence
@@ -52,8 +53,8 @@ def write_driven_glb(
 ) -> None:
     """Writes `source` (.glb or .gltf) with the patches as a GLB that plays them.
 
-    Its own animations are left out, since they would play on top. Its buffers are all in the file that is written;
-    pictures it refers to are referred to from `path`.
+    Its own animations are left out, since they would play on top. Buffers and pictures from its folder come into the
+    file that is written; pictures from elsewhere are referred to from `path`.
 
     Args:
         times: [key] seconds from 0. weights: [key, target] of the new targets. names: [target].
@@ -88,6 +89,7 @@ def write_driven_glb(
                 samplers.append({"input": clock, "output": output, "interpolation": "LINEAR"})
             channels.append({"sampler": sampler_of[held], "target": {"node": patch.node, "path": "weights"}})
         _add_targets(editor, document["meshes"][mesh_of[patch.node]], patch)
+    _take_pictures(editor, document, source)
     document["animations"] = [{"name": "motion", "channels": channels, "samplers": samplers}]
     _refer_from(document, source.parent, path.parent)
     head, parts = editor.finish()
@@ -167,6 +169,13 @@ class _Editor:
         )
         return len(accessors) - 1
 
+    def add_file(self, data: bytes) -> int:
+        """A buffer view over a whole file; its number."""
+        views = self._document.setdefault("bufferViews", [])
+        views.append({"buffer": 0, "byteOffset": self._length, "byteLength": len(data)})
+        self._append(data)
+        return len(views) - 1
+
     def finish(self) -> tuple[bytes, list[bytes | memoryview]]:
         """The file's head, and what follows it."""
         self._document["buffers"][0]["byteLength"] = self._length
@@ -197,6 +206,16 @@ def _name_targets(document: dict[str, Any], patch: MorphPatch, number: int, name
         had = list(extras.get("targetNames", []))[: len(patch.weights)]
         had += [f"target_{i}" for i in range(len(had), len(patch.weights))]
         extras["targetNames"] = [*had, *names]
+
+
+def _take_pictures(editor: _Editor, document: dict[str, Any], source: Path) -> None:
+    """Pictures from the source's folder, into the file."""
+    for image in document.get("images", []):
+        uri = image.get("uri", "data:")
+        path = Path(os.path.normpath(unquote(uri)))
+        if not uri.startswith("data:") and "://" not in uri and not path.is_absolute() and path.parts[0] != "..":
+            image["bufferView"] = editor.add_file(uri_bytes(source, image.pop("uri")))
+            image["mimeType"] = mimetypes.guess_type(path.name)[0] or "image/png"
 
 
 def _refer_from(document: dict[str, Any], old: Path, new: Path) -> None:

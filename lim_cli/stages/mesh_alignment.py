@@ -29,6 +29,8 @@ TILT_PENALTY = 1.15
 COARSE_FRAMES = 5
 FINE_FRAMES = 32
 COARSE_POINTS, FINE_POINTS = 180, 1200
+DENSE_POINTS = 20_000
+"""Of a surface that others' points are measured against: with fewer, a mesh lies off itself by their spacing."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,16 @@ def align_mesh(
     """
     progress = progress or SilentProgress()
     rng = np.random.default_rng(0)
-    source = _sample(mesh, FINE_POINTS, rng)
+    dense = _sample(mesh, DENSE_POINTS, rng)
+    source = dense.thinned(FINE_POINTS)
     every = np.unique(np.linspace(0, len(track.times) - 1, FINE_FRAMES).round().astype(int))
-    fine = {int(f): _sample(track.at(int(f)), FINE_POINTS, rng) for f in (every if frame is None else [frame])}
+    surfaces = {int(f): _sample(track.at(int(f)), DENSE_POINTS, rng) for f in (every if frame is None else [frame])}
+    fine = {f: surface.thinned(FINE_POINTS) for f, surface in surfaces.items()}
     size = float(np.ptp(track.vertices[next(iter(fine))], axis=0).max())
     unmoved = Similarity(1.0, np.eye(3), np.zeros(3))
     if mode == "none":
-        chosen = min(fine, key=lambda f: _score(source, fine[f], unmoved, size))
-        return Alignment(unmoved, chosen, _distance(source, fine[chosen], unmoved) / size)
+        chosen = min(surfaces, key=lambda f: _score(dense, surfaces[f], unmoved, size))
+        return Alignment(unmoved, chosen, _distance(dense, surfaces[chosen], unmoved) / size)
 
     # 1. Every orientation at a few frames, with few points.
     known = list(fine)
@@ -105,9 +109,9 @@ def align_mesh(
         best.append((penalty * _score(source, fine[f], refined, size), refined))
     _, laid = min(best, key=lambda entry: entry[0])
     tries = {f: _icp(source, fine[f], laid, size, 8, upright=mode == "yaw") for f in fine}
-    chosen = min(tries, key=lambda f: _score(source, fine[f], tries[f], size))
+    chosen = min(tries, key=lambda f: _score(dense, surfaces[f], tries[f], size))
     similarity = _icp(source, fine[chosen], tries[chosen], size, 40, upright=mode == "yaw")
-    return Alignment(similarity, chosen, _distance(source, fine[chosen], similarity) / size)
+    return Alignment(similarity, chosen, _distance(dense, surfaces[chosen], similarity) / size)
 
 
 def _sample(mesh: Mesh, count: int, rng: np.random.Generator) -> _Cloud:
@@ -170,14 +174,14 @@ def _nearest(distance: np.ndarray) -> np.ndarray:
 
 
 def _score(source: _Cloud, target: _Cloud, similarity: Similarity, size: float) -> float:
-    """Trimmed mean distance in position and normal, both directions."""
+    """Trimmed mean distance in position and normal of FINE_POINTS of either to all of the other."""
     here, there = source.moved(similarity).features(size), target.features(size)
-    distances = cKDTree(there).query(here)[0], cKDTree(here).query(there)[0]
+    distances = cKDTree(there).query(here[:FINE_POINTS])[0], cKDTree(here).query(there[:FINE_POINTS])[0]
     return float(sum(d[_nearest(d)].mean() for d in distances))
 
 
 def _distance(source: _Cloud, target: _Cloud, similarity: Similarity) -> float:
-    """Trimmed mean distance of positions, mean of both directions."""
-    here = similarity.apply(source.points)
-    distances = cKDTree(target.points).query(here)[0], cKDTree(here).query(target.points)[0]
+    """Trimmed mean distance of positions, as in `_score`, mean of both directions."""
+    here, there = similarity.apply(source.points), target.points
+    distances = cKDTree(there).query(here[:FINE_POINTS])[0], cKDTree(here).query(there[:FINE_POINTS])[0]
     return float(np.mean([d[_nearest(d)].mean() for d in distances]))

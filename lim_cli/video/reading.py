@@ -130,7 +130,8 @@ def read_clip(
     if not kept:
         raise _nothing_in(path, offered)
     if stride > 1:
-        progress.log(f"{path.name} has more than {max_frames} frames; one in {stride} was kept.")
+        until = kept[-1][0] - kept[0][0]
+        progress.log(f"{path.name} has more than {max_frames} frames; one in {stride} was kept, up to {until:.2f} s.")
     return _assemble(kept, path.name)
 
 

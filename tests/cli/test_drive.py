@@ -61,12 +61,18 @@ def test_options_come_from_files_too(
     assert "lim.toml: Unknown option 'mesh_aling'. Did you mean 'mesh_align'?" in capsys.readouterr().err
 
 
-def test_what_cannot_work_is_refused(run_folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_work_is_refused(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["-o", str(tmp_path / "out.glb")]
-    mesh = ["--mesh", str(bar_model(tmp_path / "user.glb", 0.0).path)]
+    model = bar_model(tmp_path / "user.glb", 0.0)
+    mesh = ["--mesh", str(model.path)]
     assert run(["drive", str(tmp_path / "no"), *mesh, *out]) == 2
     assert run(["drive", str(run_folder), *out]) == 2
     assert run(["drive", str(run_folder), "--mesh", str(tmp_path / "no.glb"), *out]) == 2
     assert run(["drive", str(run_folder), *mesh, *out, "--mesh-align", "sideways"]) == 2
+    before = model.path.read_bytes()
+    capsys.readouterr()
+    assert run(["drive", str(run_folder), *mesh, "-o", str(model.path)]) == 2
+    assert "is your own model" in capsys.readouterr().err
+    assert model.path.read_bytes() == before
     assert run(["drive", str(run_folder), *mesh, *out, "--mesh-frame", "3"]) == 2
     assert run(["drive", str(run_folder), *mesh, "-o", str(tmp_path / "out.obj")]) == 2

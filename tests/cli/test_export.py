@@ -130,6 +130,7 @@ def test_usd_is_told_by_the_ending(lim: Lim, textured_run: Path, tmp_path: Path)
     ("arguments", "code", "says"),
     [
         (["-o", "a.abc"], 2, "--format"),
+        (["-o", "a.obj"], 2, "--format obj and -o without an ending"),
         (["-o", "a.glb", "--anim", "dance"], 2, "morph, skin, both"),
         (["-o", "a.glb", "--bones", "251"], 2, "250"),
         (["-o", "a.usdz", "--anim", "skin"], 2, "for GLB"),

@@ -108,6 +108,9 @@ def test_a_batch_skips_no_clip_whose_mesh_or_sheet_changed(tmp_path: Path, tiny_
         ["--mesh", "absent.glb"],
         ["--mesh", "clip/000.png"],
         ["--mesh", "user.glb", "--mesh-align", "upside"],
+        ["--mesh", "out.glb"],
+        ["--mesh-frame", "3"],
+        ["--mesh-align", "yaw"],
         ["--mesh", "user.glb", "--mesh-frame", "-1"],
         ["--mesh", "user.glb", "--anim", "skin"],
         ["--mesh", "user.glb", "--quantize"],
@@ -120,8 +123,11 @@ def test_what_cannot_work_is_refused(lim: Lim, tmp_path: Path, wrong: list[str])
     disc_clip(tmp_path / "clip", frames=1)
     bar_model(tmp_path / "user.glb", 0.0)
     (tmp_path / "folder.png").mkdir()
+    own = wrong == ["--mesh", "out.glb"]
+    if own:
+        (tmp_path / "user.glb").rename(tmp_path / "out.glb")
     assert lim("reconstruct", "clip", "-o", "out.glb", "--device", "cpu", *wrong) == (2, [])
-    assert not (tmp_path / "out.glb").exists()
+    assert (tmp_path / "out.glb").exists() == own
 
 
 def test_wrong_mesh_options_of_a_file_are_named() -> None:

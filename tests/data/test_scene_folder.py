@@ -125,7 +125,9 @@ def test_part_of_a_scene(tmp_path: Path) -> None:
         file = tmp_path / "s" / f"images/t{n:03d}_v00.png"
         file.write_bytes(file.read_bytes()[:60])
     np.testing.assert_allclose(read_scene(tmp_path / "s", start=0.5, end=1.5).times_seconds, [0.5, 0.75, 1, 1.25])
-    np.testing.assert_allclose(read_scene(tmp_path / "s", start=0.25, end=2, max_frames=3).times_seconds, [0.25, 1.25])
+    np.testing.assert_allclose(
+        read_scene(tmp_path / "s", start=0.25, end=2, max_frames=3).times_seconds, [0.25, 1, 1.75]
+    )
     with pytest.raises(InputError, match="between --start and --end"):
         read_scene(tmp_path / "s", start=2.5)
 

@@ -5,9 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from bending_bar import bar_mesh, bending_bar
 
 from lim_cli.core.errors import InputError
 from lim_cli.data.user_mesh import UserMesh, check_mesh, convert_to_glb, read_user_mesh
+from lim_cli.export.driven_gltf import read_document
+from lim_cli.export.obj_sequence import write_obj_sequence
+from lim_cli.export.ply_sequence import write_ply_sequence
+from lim_cli.geometry.uv_atlas import unwrap
 from tests.data.rigged_cubes import QUARTER_TURN, GlbBuilder, cube, rotation_y, turning_cube
 
 
@@ -97,6 +102,31 @@ def test_other_formats_are_converted(tmp_path: Path, suffix: str) -> None:
     convert_to_glb(tmp_path / f"box{suffix}", tmp_path / "box.glb")
     user = read_user_mesh(tmp_path / "box.glb")
     assert volume(user) == pytest.approx(6)
+
+
+def test_a_frame_of_ours_keeps_its_colours(tmp_path: Path) -> None:
+    textured = bending_bar(*unwrap(bar_mesh(), 64), frames=2)
+    for name in ("ply", "obj"):
+        (tmp_path / name).mkdir()
+    write_ply_sequence(tmp_path / "ply", textured)
+    write_obj_sequence(tmp_path / "obj", textured)
+    colours = np.random.default_rng(0).integers(0, 255, (8, 4), dtype=np.uint8)
+    trimesh.Trimesh(*cube_corners(), vertex_colors=colours, process=False).export(tmp_path / "plain.ply")
+    files = [sorted((tmp_path / "ply").glob("*.ply"))[0], sorted((tmp_path / "obj").glob("*.obj"))[0]]
+    for file in [*files, tmp_path / "plain.ply"]:
+        convert_to_glb(file, tmp_path / "a.glb")
+        document, _ = read_document(tmp_path / "a.glb")
+        (primitive,) = (p for mesh in document["meshes"] for p in mesh["primitives"])
+        assert ("COLOR_0" in primitive["attributes"]) == (file.suffix == ".ply")
+        assert len(document.get("images", [])) == (file.suffix == ".obj")
+        surface = document["materials"][primitive["material"]]["pbrMetallicRoughness"]
+        assert (surface["metallicFactor"], surface["roughnessFactor"]) == (0.0, 1.0)
+        assert surface.get("baseColorFactor", [1, 1, 1, 1])[:3] == [1, 1, 1] or file.suffix == ".obj"
+
+
+def cube_corners() -> tuple[np.ndarray, np.ndarray]:
+    box = trimesh.creation.box()
+    return box.vertices, box.faces
 
 
 def test_what_is_no_mesh_is_refused(tmp_path: Path) -> None:

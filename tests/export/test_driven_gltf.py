@@ -11,6 +11,7 @@ import pytest
 from lim_cli.core.errors import InputError
 from lim_cli.data.gltf_reading import read_rig
 from lim_cli.export.driven_gltf import MorphPatch, read_document, write_driven_glb
+from lim_cli.export.glb_file import pack_glb
 from lim_cli.export.inspect import inspect_glb
 from tests.data.rigged_cubes import GlbBuilder, cube
 
@@ -85,6 +86,31 @@ def test_buffers_of_a_text_file_come_into_the_binary_one(tmp_path: Path, inside:
     assert of_text.extent == of_binary.extent == pytest.approx((2, 2, 2))
     assert of_text.motion == of_binary.motion
     assert len(read_document(tmp_path / "other" / "of_text.gltf.glb")[0]["buffers"]) == 1
+
+
+def test_pictures_of_the_folder_come_along_and_others_are_referred_to(tmp_path: Path) -> None:
+    builder = GlbBuilder()
+    builder.node(mesh=builder.cube_mesh())
+    (tmp_path / "in").mkdir()
+    source = builder.save(tmp_path / "in" / "a.glb")
+    document, blob = read_document(source)
+    (tmp_path / "in" / "skin a.jpg").write_bytes(b"picture")
+    document["images"] = [
+        {"uri": "skin%20a.jpg", "name": "skin"},
+        {"uri": "../b.png"},
+        {"uri": "data:image/png;base64,"},
+    ]
+    source.write_bytes(pack_glb(document, blob))
+    write_driven_glb(tmp_path / "out" / "b.glb", source, [patch(0, 1.0)], TIMES, WEIGHTS, ["one", "two"])
+    after, data = read_document(tmp_path / "out" / "b.glb")
+    view = after["bufferViews"][after["images"][0].pop("bufferView")]
+    assert data[view["byteOffset"] :][: view["byteLength"]] == b"picture"
+    assert after["images"] == [
+        {"name": "skin", "mimeType": "image/jpeg"}, {"uri": "../b.png"}, {"uri": "data:image/png;base64,"},
+    ]  # fmt: skip
+    (tmp_path / "in" / "skin a.jpg").unlink()
+    with pytest.raises(InputError, match="not in its folder"):
+        write_driven_glb(tmp_path / "out" / "b.glb", source, [patch(0, 1.0)], TIMES, WEIGHTS, ["one", "two"])
 
 
 def test_fields_nobody_knows_survive(tmp_path: Path) -> None:

@@ -135,6 +135,15 @@ def test_an_obj_becomes_a_glb(tmp_path: Path) -> None:
         assert error < 0.02 * LENGTH
 
 
+def test_a_frame_of_the_track_lies_on_it(tmp_path: Path) -> None:
+    track = TRACK.track
+    trimesh.Trimesh(track.vertices[2], track.faces, process=False).export(tmp_path / "user.obj")
+    for align in ("none", "auto"):
+        info = run(TRACK, views(), DriveConfig(tmp_path / "user.obj", align), tmp_path / "out.glb")  # type: ignore[arg-type]
+        assert info.frame == 2
+        assert info.distance < 0.005
+
+
 def test_a_motion_that_would_not_fit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = bar_model(tmp_path / "user.glb", curvature_at(0.1 * POSED_AT))
     monkeypatch.setattr("lim_cli.stages.drive.LARGEST_BYTES", 1000)
@@ -153,18 +162,19 @@ def test_a_model_driven_before_can_be_driven_again(driven: tuple[BarModel, Path,
     assert moved_error(model, again) < 0.02
 
 
-def test_files_beside_it_are_found_from_the_new_place(tmp_path: Path) -> None:
+def test_files_beside_it_come_along(tmp_path: Path) -> None:
     model = bar_model(tmp_path / "user.glb", curvature_at(0.1 * POSED_AT))
     document, blob = read_document(model.path)
     (tmp_path / "mesh data.bin").write_bytes(blob)
     document["buffers"][0]["uri"] = "mesh%20data.bin"
+    (tmp_path / "skin.png").write_bytes(b"picture")
     document["images"] = [{"uri": "skin.png"}]
     (tmp_path / "user.gltf").write_text(json.dumps(document))
     output = tmp_path / "out" / "user.glb"
     run(TRACK, views(), DriveConfig(tmp_path / "user.gltf", "yaw", POSED_AT), output)
     after, added = read_document(output)
-    assert after["images"][0]["uri"] == "../skin.png"
-    assert added.startswith(blob)  # buffers come along, pictures are referred to
+    assert after["images"][0].keys() == {"bufferView", "mimeType"}
+    assert added.startswith(blob)
     assert after["buffers"] == [{"byteLength": len(added)}]
     assert {view["buffer"] for view in after["bufferViews"]} == {0}
 
