@@ -105,7 +105,9 @@ def run_ends(source: Path, target: Path, networks: Networks, *, keyframes: tuple
     for path, number in zip((source, target), keyframes, strict=True):
         found = load_keyframes(path)
         if not 0 <= number < len(found):
-            raise InputError(f"{path} has keyframes 0 to {len(found) - 1}, not {number}.")
+            raise InputError(
+                f"{path} has keyframes 0 to {len(found) - 1}, not {number}; set --keyframe or --target-keyframe."
+            )
         runs.append(found)
         views.append(ViewsArtifact.load(path / STAGE_FOLDERS["views"]))
     world = views[0].world_from_model
