@@ -221,7 +221,7 @@ def test_additions_can_be_left_out(name: str, head: str, teachers: dict[str, str
 
 def test_the_warp_head_learns_how_things_move_from_true_tracks(teachers: dict[str, str], tmp_path: Path) -> None:
     config = task(
-        "lim", teachers, lim_head="warp", steps=24, pool=2, surface=64, learning_rate=5e-3,
+        "lim", teachers, lim_head="warp", steps=72, pool=2, surface=64, learning_rate=5e-3,
         lim_loss=LIMLossWeights(motion=20.0),
     )  # fmt: skip
     train(config, tmp_path / "run")
