@@ -213,7 +213,7 @@ def _take_pictures(editor: _Editor, document: dict[str, Any], source: Path) -> N
     for image in document.get("images", []):
         uri = image.get("uri", "data:")
         path = Path(os.path.normpath(unquote(uri)))
-        if not uri.startswith("data:") and "://" not in uri and not path.is_absolute() and path.parts[0] != "..":
+        if not uri.startswith("data:") and "://" not in uri and not path.is_absolute() and path.parts[:1] != ("..",):
             image["bufferView"] = editor.add_file(uri_bytes(source, image.pop("uri")))
             image["mimeType"] = mimetypes.guess_type(path.name)[0] or "image/png"
 
