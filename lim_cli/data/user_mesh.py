@@ -116,7 +116,7 @@ def convert_to_glb(path: Path, target: Path) -> None:
     try:
         scene = trimesh.load_scene(path, process=False, maintain_order=True)
         for mesh in scene.geometry.values():
-            colours = mesh.vertex_attributes.get("color")
+            colours = mesh.vertex_attributes.pop("color", None)
             if colours is not None:  # beside texture coordinates without a picture
                 mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=colours)
         data = scene.export(file_type="glb", include_normals=True)

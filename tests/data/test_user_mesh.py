@@ -117,7 +117,8 @@ def test_a_frame_of_ours_keeps_its_colours(tmp_path: Path) -> None:
         convert_to_glb(file, tmp_path / "a.glb")
         document, _ = read_document(tmp_path / "a.glb")
         (primitive,) = (p for mesh in document["meshes"] for p in mesh["primitives"])
-        assert ("COLOR_0" in primitive["attributes"]) == (file.suffix == ".ply")
+        attributes = {"POSITION", "NORMAL", "COLOR_0" if file.suffix == ".ply" else "TEXCOORD_0"}
+        assert primitive["attributes"].keys() == attributes
         assert len(document.get("images", [])) == (file.suffix == ".obj")
         surface = document["materials"][primitive["material"]]["pbrMetallicRoughness"]
         assert (surface["metallicFactor"], surface["roughnessFactor"]) == (0.0, 1.0)
