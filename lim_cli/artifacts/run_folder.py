@@ -101,7 +101,7 @@ class RunFolder:
             folder = STAGE_FOLDERS[earlier]
             found = read_manifest(self.stage_path(earlier))
             used = {k: v for k, v in (made.input_hashes if made else {}).items() if k.startswith(f"{folder}/")}
-            there = {f"{folder}/{k}": v for k, v in (found.output_hashes or {}).items()} if found else {}
+            there = _as_inputs(earlier, found) if found else {}
             if (earlier == "refined" or (used and there)) and used != there:
                 return folder
         return None
@@ -117,7 +117,7 @@ class RunFolder:
             raise InputError(f"{self.path} holds no finished {STAGE_FOLDERS[stage]}; run that stage first.")
         if not self.is_sound(stage):
             raise InputError(f"{self.stage_path(stage)} is damaged; run that stage again.")
-        return {f"{STAGE_FOLDERS[stage]}/{name}": value for name, value in manifest.output_hashes.items()}
+        return _as_inputs(stage, manifest)
 
     @contextmanager
     def store(self, manifest: Manifest) -> Iterator[Pieces]:
@@ -197,11 +197,16 @@ def refined_in(run: Path) -> Path | None:
         return None
     made, keyframes = read_manifest(folder), read_manifest(run / STAGE_FOLDERS["keyframes"])
     if made is not None and keyframes is not None:
-        name = STAGE_FOLDERS["keyframes"]
-        wanted = {f"{name}/{path}": value for path, value in (keyframes.output_hashes or {}).items()}
+        wanted = _as_inputs("keyframes", keyframes)
         if wanted.items() <= made.input_hashes.items():
             return folder
     raise InputError(f"{folder} was not made from these keyframes; run lim refine {run} again.")
+
+
+def _as_inputs(stage: str, manifest: Manifest) -> dict[str, str]:
+    """Hashes of what a stage wrote, by the names that stages made from it have them under."""
+    folder = STAGE_FOLDERS[stage]
+    return {f"{folder}/{name}": value for name, value in (manifest.output_hashes or {}).items()}
 
 
 def hash_outputs(folder: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ from lim_cli.data.gltf_reading import (
     skin_weights,
     triangles,
 )
-from lim_cli.export.driven_gltf import read_document
+from lim_cli.export.driven_gltf import parse_document
 from lim_cli.export.glb_file import pack_glb
 from lim_cli.geometry.mesh import Mesh
 
@@ -122,8 +122,7 @@ def convert_to_glb(path: Path, target: Path) -> None:
         data = scene.export(file_type="glb", include_normals=True)
     except Exception as error:  # whatever a loader of broken files may raise
         raise InputError(f"Cannot read {path}: {error}. Export it as GLB.") from error
-    target.write_bytes(data)
-    document, blob = read_document(target)
+    document, blob = parse_document(data)
     materials = document.setdefault("materials", [])
     for primitive in (p for mesh in document.get("meshes", []) for p in mesh["primitives"]):
         if "material" not in primitive:

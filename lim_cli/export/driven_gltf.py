@@ -89,9 +89,8 @@ def write_driven_glb(
                 samplers.append({"input": clock, "output": output, "interpolation": "LINEAR"})
             channels.append({"sampler": sampler_of[held], "target": {"node": patch.node, "path": "weights"}})
         _add_targets(editor, document["meshes"][mesh_of[patch.node]], patch)
-    _take_pictures(editor, document, source)
+    _place_pictures(editor, document, source, path.parent)
     document["animations"] = [{"name": "motion", "channels": channels, "samplers": samplers}]
-    _refer_from(document, source.parent, path.parent)
     head, parts = editor.finish()
     with atomic_path(path) as partial, open(partial, "wb") as stream:
         stream.write(head)
@@ -105,18 +104,26 @@ def read_document(path: Path) -> tuple[dict[str, Any], bytes]:
         InputError: it is neither, or broken.
     """
     try:
-        data = path.read_bytes()
-        if data[:4] != b"glTF":
-            return _object(json.loads(data)), b""
-        chunks: dict[int, bytes] = {}
-        at = 12
-        while at + 8 <= len(data):
-            length, kind = struct.unpack_from("<II", data, at)
-            chunks.setdefault(kind, data[at + 8 : at + 8 + length])
-            at += 8 + length
-        return _object(json.loads(chunks[JSON_CHUNK])), chunks.get(BINARY_CHUNK, b"")
+        return parse_document(path.read_bytes())
     except (OSError, ValueError, KeyError, struct.error, RecursionError) as error:
         raise InputError(f"Cannot read {path} as glTF: {error}. Export it again as glTF 2.0 binary.") from error
+
+
+def parse_document(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """`read_document` of a file's bytes.
+
+    Raises:
+        ValueError, KeyError, struct.error, RecursionError: they are neither, or broken.
+    """
+    if data[:4] != b"glTF":
+        return _object(json.loads(data)), b""
+    chunks: dict[int, bytes] = {}
+    at = 12
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from("<II", data, at)
+        chunks.setdefault(kind, data[at + 8 : at + 8 + length])
+        at += 8 + length
+    return _object(json.loads(chunks[JSON_CHUNK])), chunks.get(BINARY_CHUNK, b"")
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -208,22 +215,16 @@ def _name_targets(document: dict[str, Any], patch: MorphPatch, number: int, name
         extras["targetNames"] = [*had, *names]
 
 
-def _take_pictures(editor: _Editor, document: dict[str, Any], source: Path) -> None:
-    """Pictures from the source's folder, into the file."""
+def _place_pictures(editor: _Editor, document: dict[str, Any], source: Path, new: Path) -> None:
+    """Pictures from the source's folder go into the file; names of others become those seen from the new folder."""
+    old = source.parent
     for image in document.get("images", []):
-        uri = image.get("uri", "data:")
+        uri = image.get("uri")
+        if uri is None or uri.startswith("data:") or "://" in uri:
+            continue
         path = Path(os.path.normpath(unquote(uri)))
-        if not uri.startswith("data:") and "://" not in uri and not path.is_absolute() and path.parts[:1] != ("..",):
+        if not path.is_absolute() and path.parts[:1] != ("..",):
             image["bufferView"] = editor.add_file(uri_bytes(source, image.pop("uri")))
             image["mimeType"] = mimetypes.guess_type(path.name)[0] or "image/png"
-
-
-def _refer_from(document: dict[str, Any], old: Path, new: Path) -> None:
-    """Relative file names as seen from another folder."""
-    if old.resolve() == new.resolve():
-        return
-    for entry in document.get("images", []):
-        uri = entry.get("uri")
-        if uri is not None and not uri.startswith("data:") and "://" not in uri:
-            target = os.path.relpath(old.resolve() / unquote(uri), new.resolve())
-            entry["uri"] = quote(Path(target).as_posix())
+        elif old.resolve() != new.resolve():
+            image["uri"] = quote(Path(os.path.relpath(old.resolve() / unquote(uri), new.resolve())).as_posix())

@@ -55,16 +55,18 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def frame_count(image: Image.Image) -> int:
-    """Frames of a picture file; 1 where it cannot be counted, as in one that is cut off.
-
-    What a camera's JPEG holds beside its picture (MPO) are previews and depths, not later times.
-    """
-    if image.format == "MPO":
+    """Frames of a picture file; 1 where it cannot be counted, as in one that is cut off."""
+    if _is_photograph(image):
         return 1
     try:
         return int(getattr(image, "n_frames", 1))
     except (*PARSER_ERRORS, Image.DecompressionBombError):
         return 1
+
+
+def _is_photograph(image: Image.Image) -> bool:
+    """Whether what a file holds beside its picture are a camera's previews and depths (MPO), not later times."""
+    return image.format == "MPO"
 
 
 def to_rgba(image: Image.Image) -> np.ndarray:
@@ -98,7 +100,7 @@ def animated_frames(path: Path, *, max_side: int | None = None) -> Iterator[tupl
     """
     with open_picture(path) as image:
         time = 0.0
-        frames = islice(ImageSequence.Iterator(image), frame_count(image))
+        frames = islice(ImageSequence.Iterator(image), 1 if _is_photograph(image) else None)  # counting would read all
         while True:
             try:
                 frame = next(frames)

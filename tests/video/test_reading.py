@@ -212,6 +212,15 @@ def test_cut_off_video_gives_what_is_there(tmp_path: Path) -> None:
     assert 1 <= len(read_clip(path)) < 20
 
 
+def test_a_cut_off_animation_gives_what_is_there(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    frames = [Image.fromarray(noise.integers(0, 255, (48, 64), dtype=np.uint8)) for _ in range(20)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=50)
+    whole = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "a.gif").write_bytes(whole[: len(whole) // 2])
+    assert 5 < len(read_clip(tmp_path / "a.gif")) < 20
+
+
 def _bad_inputs(folder: Path) -> dict[str, Path]:
     (folder / "empty").mkdir()
     (folder / "broken").mkdir()
